@@ -57,6 +57,19 @@ func textOf(file *string) (*string, error) {
 	return new(string(b)), err
 }
 
+// lineOf returns the one line of a file that a flag names.
+func lineOf(flag string, file *string) (*string, error) {
+	text, err := textOf(file)
+	if err != nil || text == nil || *text == "" {
+		return text, err
+	}
+	line := strings.TrimSuffix(strings.TrimSuffix(*text, "\n"), "\r")
+	if line == "" || strings.ContainsAny(line, "\r\n") {
+		return nil, command.Usage("--%s: %s has not one line", flag, *file)
+	}
+	return &line, nil
+}
+
 // parseMethods reads retrieve methods. An empty list takes them back to the default.
 func parseMethods(flag string, text *string) (*[]string, error) {
 	methods := splitList(text)
@@ -65,12 +78,14 @@ func parseMethods(flag string, text *string) (*[]string, error) {
 	}
 	for i, m := range *methods {
 		switch strings.ToLower(m) {
+		case "wado":
+			(*methods)[i] = "WADO-RS"
 		case "get":
 			(*methods)[i] = "C-GET"
 		case "move":
 			(*methods)[i] = "C-MOVE"
 		default:
-			return nil, command.Usage("--%s: %q is neither get nor move", flag, m)
+			return nil, command.Usage("--%s: %q is none of wado, get and move", flag, m)
 		}
 	}
 	return methods, nil
@@ -139,7 +154,7 @@ func (c *nodeAddServerCmd) settings() (client.ServerSettings, error) {
 	if change.Retrieve != nil {
 		out.Retrieve.AddressRanges = append(out.Retrieve.AddressRanges, change.Retrieve.AddAddressRanges...)
 	}
-	if change.TLS != nil && change.TLS.Use == nil {
+	if change.TLS != nil && change.TLS.Use == nil && out.Host != "" {
 		out.TLS.Use = true // whoever says how it is secured wants it to be
 	}
 	return out, nil
@@ -270,7 +285,7 @@ func (c *nodeListCmd) Run(ctx context.Context, io command.Streams) error {
 	for _, n := range nodes {
 		where, supports := "", "" // for staff
 		if n.Server != nil {
-			where = fmt.Sprintf("%s at %s:%d", command.Printable(n.Server.AETitle), n.Server.Host, n.Server.Port)
+			where = command.Printable(n.Server.AETitle) + " at " + addressOf(n.Server)
 			supports = wordsOf(n.Server.Supports)
 		}
 		if n.Folder != nil {
@@ -279,6 +294,18 @@ func (c *nodeListCmd) Run(ctx context.Context, io command.Streams) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", command.Printable(n.Name), n.Kind, where, supports, usesWords(n))
 	}
 	return w.Flush()
+}
+
+// addressOf says where a server is: by DIMSE, by DICOMweb or both.
+func addressOf(s *client.Server) string {
+	var places []string
+	if s.Host != "" {
+		places = append(places, fmt.Sprintf("%s:%d", s.Host, s.Port))
+	}
+	if s.DICOMweb.RootURL != "" {
+		places = append(places, s.DICOMweb.RootURL)
+	}
+	return strings.Join(places, " and ")
 }
 
 // usesWords says what one may do with a DICOM node, and whether it is paused, or takes less than it is allowed to.

@@ -13,16 +13,17 @@ import (
 // newServerFlags are the settings that adit node add server takes.
 type newServerFlags struct {
 	AETitle             string         `name:"ae-title" placeholder:"AET" help:"Its AE title." required:""`
-	Host                string         `name:"host" help:"Its host name or IP address." required:""`
-	Port                int            `name:"port" help:"Its port." required:""`
+	Host                *string        `name:"host" help:"Its host name or IP address; not needed by DICOMweb."`
+	Port                *int           `name:"port" placeholder:"N" help:"Its port; not needed by DICOMweb."`
 	CallingAETitle      *string        `name:"calling-ae-title" placeholder:"AET" help:"The AE title that ADIT uses there, if not its own."`
-	Supports            []string       `name:"supports" placeholder:"SERVICE" help:"What it offers: find, get, move (study root), store; patient-find, patient-get, patient-move (patient root)." required:""`
+	Supports            []string       `name:"supports" placeholder:"SERVICE" help:"What it offers: find, get, move (study root), store; patient-find, patient-get, patient-move (patient root); qido, wado, stow (DICOMweb)." required:""`
 	ResultLimit         *int           `name:"result-limit" placeholder:"N" help:"Most results of a search (200)."`
 	IdleTimeout         *time.Duration `name:"idle-timeout" placeholder:"D" help:"Without any progress for so long, an association is given up (60s)."`
 	BatchCap            *int           `name:"batch-cap" placeholder:"N" help:"Most associations at once for jobs (4); 0 closes it for jobs."`
 	InteractiveCap      *int           `name:"interactive-cap" placeholder:"N" help:"Most associations at once for searches and checks (2)."`
 	AssociationsPerTask *int           `name:"associations-per-task" placeholder:"N" help:"Associations that one task may use to store, and to retrieve series side by side (4)."`
 	IssuerOfPatientID   *string        `name:"issuer" placeholder:"NAME" help:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients."`
+	nodeDICOMweb
 	nodeTLS
 	nodeRetrieve
 	nodeRules
@@ -33,17 +34,18 @@ type newServerFlags struct {
 type serverFlags struct {
 	AETitle             *string        `name:"ae-title" placeholder:"AET" help:"Its AE title."`
 	Host                *string        `name:"host" help:"Its host name or IP address."`
-	Port                *int           `name:"port" help:"Its port."`
+	Port                *int           `name:"port" placeholder:"N" help:"Its port."`
 	CallingAETitle      *string        `name:"calling-ae-title" placeholder:"AET" help:"The AE title that ADIT uses there; empty: its own."`
-	Supports            []string       `name:"supports" placeholder:"SERVICE" help:"All that it offers: find, get, move (study root), store; patient-find, patient-get, patient-move (patient root)."`
+	Supports            []string       `name:"supports" placeholder:"SERVICE" help:"All that it offers: find, get, move (study root), store; patient-find, patient-get, patient-move (patient root); qido, wado, stow (DICOMweb)."`
 	ResultLimit         *int           `name:"result-limit" placeholder:"N" help:"Most results of a search."`
 	IdleTimeout         *time.Duration `name:"idle-timeout" placeholder:"D" help:"Without any progress for so long, an association is given up."`
 	BatchCap            *int           `name:"batch-cap" placeholder:"N" help:"Most associations at once for jobs; 0 closes it for jobs."`
 	InteractiveCap      *int           `name:"interactive-cap" placeholder:"N" help:"Most associations at once for searches and checks."`
 	AssociationsPerTask *int           `name:"associations-per-task" placeholder:"N" help:"Associations that one task may use to store."`
-	FindImages          *bool          `name:"find-images" help:"Ask it for single images (C-FIND at IMAGE level)." negatable:""`
+	FindImages          *bool          `name:"find-images" help:"Ask it for single images (C-FIND, QIDO-RS)." negatable:""`
 	IssuerOfPatientID   *string        `name:"issuer" placeholder:"NAME" help:"Who gives out its Patient IDs; empty: nobody in particular."`
 	PatientsAnew        bool           `name:"patients-anew" help:"Another issuer is meant although patients of the server have pseudonyms: from now on they get others."`
+	nodeDICOMweb
 	nodeTLS
 	nodeRetrieve
 	nodeRules
@@ -53,8 +55,8 @@ type serverFlags struct {
 // change returns what the flags say.
 func (c *newServerFlags) change() (out client.ServerChange, err error) {
 	out.AETitle = &c.AETitle
-	out.Host = &c.Host
-	out.Port = &c.Port
+	out.Host = c.Host
+	out.Port = c.Port
 	out.CallingAETitle = c.CallingAETitle
 	out.ResultLimit = c.ResultLimit
 	out.IdleTimeout = seconds(c.IdleTimeout)
@@ -63,6 +65,9 @@ func (c *newServerFlags) change() (out client.ServerChange, err error) {
 	out.AssociationsPerTask = c.AssociationsPerTask
 	out.IssuerOfPatientID = c.IssuerOfPatientID
 	if out.Supports, err = changeSupports(c.Supports); err != nil {
+		return out, err
+	}
+	if out.DICOMweb, err = c.nodeDICOMweb.change(); err != nil {
 		return out, err
 	}
 	if out.TLS, err = c.nodeTLS.change(); err != nil {
@@ -97,6 +102,9 @@ func (c *serverFlags) change() (out client.ServerChange, err error) {
 	if out.Supports, err = changeSupports(c.Supports); err != nil {
 		return out, err
 	}
+	if out.DICOMweb, err = c.nodeDICOMweb.change(); err != nil {
+		return out, err
+	}
 	if out.TLS, err = c.nodeTLS.change(); err != nil {
 		return out, err
 	}
@@ -126,6 +134,9 @@ var supportsWords = []supportsWord{
 	{"patient-find", func(s *client.Supports) *bool { return &s.PatientRootFind }},
 	{"patient-get", func(s *client.Supports) *bool { return &s.PatientRootGet }},
 	{"patient-move", func(s *client.Supports) *bool { return &s.PatientRootMove }},
+	{"qido", func(s *client.Supports) *bool { return &s.QIDO }},
+	{"wado", func(s *client.Supports) *bool { return &s.WADO }},
+	{"stow", func(s *client.Supports) *bool { return &s.STOW }},
 }
 
 // changeSupports returns what the words of the flag say, nil if there are none.
@@ -142,12 +153,63 @@ func changeSupports(words []string) (*client.SupportsChange, error) {
 		PatientRootFind: &s.PatientRootFind,
 		PatientRootGet:  &s.PatientRootGet,
 		PatientRootMove: &s.PatientRootMove,
+		QIDO:            &s.QIDO,
+		WADO:            &s.WADO,
+		STOW:            &s.STOW,
 	}, nil
+}
+
+// nodeDICOMweb are the flags of what stands under dicomweb in the API.
+type nodeDICOMweb struct {
+	RootURL        *string        `name:"root-url" placeholder:"URL" help:"Root of its DICOMweb services, without /studies, as https://pacs.example.org/dicom-web."`
+	QIDOPrefix     *string        `name:"qido-prefix" placeholder:"PATH" help:"Path of QIDO-RS below the root (none)."`
+	WADOPrefix     *string        `name:"wado-prefix" placeholder:"PATH" help:"Path of WADO-RS below the root (none)."`
+	STOWPrefix     *string        `name:"stow-prefix" placeholder:"PATH" help:"Path of STOW-RS below the root (none)."`
+	Auth           *string        `name:"web-auth" enum:"none,basic,header,oauth2" placeholder:"HOW" help:"How ADIT shows who it is: none (default), basic, header (as with a token), or oauth2 (client credentials)."`
+	User           *string        `name:"web-user" placeholder:"NAME" help:"User name, for basic."`
+	Secret         *string        `name:"web-secret-file" placeholder:"FILE" help:"File with the password for basic, the header's value, or the client's secret for oauth2. It is kept encrypted and never shown again."`
+	HeaderName     *string        `name:"web-header" placeholder:"NAME" help:"Name of the header (Authorization)."`
+	TokenURL       *string        `name:"web-token-url" placeholder:"URL" help:"Where tokens come from, for oauth2."`
+	ClientID       *string        `name:"web-client-id" placeholder:"ID" help:"ADIT's client ID, for oauth2."`
+	ClientAuth     *string        `name:"web-client-auth" enum:"basic,post" placeholder:"HOW" help:"How the client's secret is sent: basic (in a header, default), or post (in the request)."`
+	Scope          *string        `name:"web-scope" placeholder:"SCOPE" help:"The scope that is asked for, for oauth2 (none)."`
+	Audience       *string        `name:"web-audience" placeholder:"TEXT" help:"The audience that is asked for, for oauth2 (none)."`
+	Resource       *string        `name:"web-resource" placeholder:"URI" help:"The resource that is asked for, for oauth2 (none)."`
+	MaxRequest     *int           `name:"web-max-request" placeholder:"MB" help:"As a destination, the most MB of instances in one request (64)."`
+	AnswerPatience *time.Duration `name:"web-answer-patience" placeholder:"D" help:"As a destination, how long it may take to answer once a request is sent (10m)."`
+}
+
+// change returns what the flags say, nil if they say nothing.
+func (c *nodeDICOMweb) change() (out *client.DICOMwebChange, err error) {
+	if *c == (nodeDICOMweb{}) {
+		return nil, nil
+	}
+	out = &client.DICOMwebChange{
+		RootURL:        c.RootURL,
+		QIDOPrefix:     c.QIDOPrefix,
+		WADOPrefix:     c.WADOPrefix,
+		STOWPrefix:     c.STOWPrefix,
+		Auth:           c.Auth,
+		User:           c.User,
+		HeaderName:     c.HeaderName,
+		TokenURL:       c.TokenURL,
+		ClientID:       c.ClientID,
+		ClientAuth:     c.ClientAuth,
+		Scope:          c.Scope,
+		Audience:       c.Audience,
+		Resource:       c.Resource,
+		MaxRequest:     c.MaxRequest,
+		AnswerPatience: seconds(c.AnswerPatience),
+	}
+	if out.Secret, err = lineOf("web-secret-file", c.Secret); err != nil {
+		return out, err
+	}
+	return out, nil
 }
 
 // nodeTLS are the flags of what stands under tls in the API.
 type nodeTLS struct {
-	Use         *bool   `name:"tls" help:"Use TLS there." negatable:""`
+	Use         *bool   `name:"tls" help:"Use TLS for associations there." negatable:""`
 	Profile     *string `name:"tls-profile" enum:"bcp195-rfc9325,bcp195" placeholder:"PROFILE" help:"bcp195-rfc9325 (default), or bcp195 for older devices."`
 	Verify      *string `name:"tls-verify" enum:"name,authority" placeholder:"HOW" help:"name (default): its certificate must be of a trusted authority and name it; authority: the name doesn't matter."`
 	Authorities *string `name:"tls-ca" placeholder:"FILE" help:"PEM file with the certificates of the authorities that sign its certificate; empty: those that the system trusts."`
@@ -181,7 +243,7 @@ func (c *nodeTLS) change() (out *client.TLSChange, err error) {
 
 // nodeRetrieve are the flags of what stands under retrieve in the API.
 type nodeRetrieve struct {
-	Methods              *string        `name:"retrieve" placeholder:"METHODS" help:"Retrieve methods in the order in which they are tried: get,move (default), move,get, get or move."`
+	Methods              *string        `name:"retrieve" placeholder:"METHODS" help:"Retrieve methods in the order in which they are tried, such as move,get; those left out are not used (wado,get,move)."`
 	MoveDestination      *string        `name:"move-destination" placeholder:"AET" help:"AE title under which it knows ADIT's receiver, if not ADIT's own."`
 	MoveDestinationPlain *string        `name:"move-destination-plain" placeholder:"AET" help:"The same for what it has to send uncompressed, if not ADIT_LE."`
 	MoveOriginator       *bool          `name:"move-originator" help:"What it stores is known to carry the Move Originator fields." negatable:""`
@@ -247,7 +309,7 @@ func (c *nodeRules) change() (out *client.RulesChange, err error) {
 
 // nodeVerify are the flags of what stands under verify in the API.
 type nodeVerify struct {
-	Method   *string        `name:"verify" enum:"none,presence,commitment" placeholder:"HOW" help:"As a destination, it is asked whether it has what it acknowledged: none (default), presence (C-FIND) or commitment (storage commitment)."`
+	Method   *string        `name:"verify" enum:"none,presence,commitment" placeholder:"HOW" help:"As a destination, it is asked whether it has what it acknowledged: none (default), presence (C-FIND, QIDO-RS) or commitment (storage commitment)."`
 	Patience *time.Duration `name:"verify-patience" placeholder:"D" help:"How long what is not verified is asked for again, before it is a warning (10m)."`
 }
 

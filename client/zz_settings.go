@@ -8,8 +8,8 @@ package client
 type ServerSettings struct {
 	Name                string   `json:"name" example:"PACS" doc:"1 to 64 characters, unique over servers and folders."`
 	AETitle             string   `json:"ae_title" example:"PACS" doc:"The server's AE title, 1 to 16 characters, unique."`
-	Host                string   `json:"host" example:"pacs.example.org" doc:"Host name or IP address."`
-	Port                int      `json:"port" example:"104" doc:"TCP port, 1 to 65535."`
+	Host                string   `json:"host,omitempty" example:"pacs.example.org" doc:"Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port."`
+	Port                int      `json:"port,omitempty" minimum:"0" maximum:"65535" example:"104" doc:"TCP port, 1 to 65535."`
 	CallingAETitle      string   `json:"calling_ae_title,omitempty" example:"ADIT" doc:"The AE title that ADIT uses there, if not its own."`
 	Supports            Supports `json:"supports" doc:"The services that the server offers."`
 	ResultLimit         int      `json:"result_limit,omitempty" minimum:"0" maximum:"100000" example:"200" doc:"Most results of a search; 200 by default."`
@@ -17,9 +17,10 @@ type ServerSettings struct {
 	BatchCap            *int     `json:"batch_cap,omitempty" minimum:"0" maximum:"1000" example:"4" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
 	InteractiveCap      *int     `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" example:"2" doc:"Most associations at once for searches and checks; 2 by default."`
 	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" example:"4" doc:"Associations that one task may use to store, and to retrieve series side by side, when no other task waits; 4 by default."`
-	FindImages          *bool    `json:"find_images,omitempty" doc:"It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete."`
+	FindImages          *bool    `json:"find_images,omitempty" doc:"It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete."`
 	IssuerOfPatientID   string   `json:"issuer_of_patient_id,omitempty" example:"HOSPITAL" doc:"The authority that assigns its Patient IDs. For pseudonyms, the same ID of two issuers is two patients; servers that share patients must have the same issuer, or none."`
-	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
+	DICOMweb            DICOMweb `json:"dicomweb,omitzero" doc:"Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is."`
+	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not."`
 	Retrieve            Retrieve `json:"retrieve,omitzero" doc:"How ADIT reads from it, and how it stores to ADIT's receiver by C-MOVE."`
 	Rules               Rules    `json:"rules,omitzero" doc:"What ADIT does and does not ask of it, at all hours."`
 	Verify              Verify   `json:"verify,omitzero" doc:"How ADIT asks a destination whether it has what it acknowledged."`
@@ -35,23 +36,48 @@ type Supports struct {
 	PatientRootFind bool `json:"patient_root_find,omitempty" doc:"It can be searched in the Patient Root model (C-FIND SCP)."`
 	PatientRootGet  bool `json:"patient_root_get,omitempty" doc:"It sends over the association that asks, in the Patient Root model (C-GET SCP)."`
 	PatientRootMove bool `json:"patient_root_move,omitempty" doc:"It sends to the receiver when it is asked, in the Patient Root model (C-MOVE SCP)."`
+	QIDO            bool `json:"qido,omitempty" doc:"It can be searched by DICOMweb (QIDO-RS)."`
+	WADO            bool `json:"wado,omitempty" doc:"It sends by DICOMweb (WADO-RS)."`
+	STOW            bool `json:"stow,omitempty" doc:"It accepts instances by DICOMweb (STOW-RS). ADIT then stores so, even if it also supports C-STORE."`
 }
 
-// TLS says how associations with a server are secured (PS3.15 annex B). Certificates and keys are in PEM.
+// DICOMweb says where a server has its DICOMweb services (PS3.18), and how ADIT shows them who it is. What is secret
+// goes to the origin of RootURL, or of TokenURL, and to no other.
+type DICOMweb struct {
+	RootURL        string `json:"root_url,omitempty" maxLength:"2000" example:"https://pacs.example.org/dicom-web" doc:"The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to be given again."`
+	QIDOPrefix     string `json:"qido_prefix,omitempty" maxLength:"200" example:"qido" doc:"Path of QIDO-RS below the root, if it has one of its own."`
+	WADOPrefix     string `json:"wado_prefix,omitempty" maxLength:"200" example:"wado" doc:"Path of WADO-RS below the root, if it has one of its own."`
+	STOWPrefix     string `json:"stow_prefix,omitempty" maxLength:"200" example:"stow" doc:"Path of STOW-RS below the root, if it has one of its own."`
+	Auth           string `json:"auth,omitempty" enum:"none,basic,header,oauth2" doc:"How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret."`
+	User           string `json:"user,omitempty" maxLength:"200" example:"adit" doc:"User name, for basic."`
+	Secret         string `json:"secret,omitempty" maxLength:"8192" writeOnly:"true" example:"Bearer eyJ0…" doc:"The password for basic, the value of the header, or the client's secret for oauth2. It is kept encrypted and never shown again."`
+	HeaderName     string `json:"header_name,omitempty" maxLength:"100" example:"X-API-Key" doc:"Name of the header, for header; Authorization by default."`
+	TokenURL       string `json:"token_url,omitempty" maxLength:"2000" example:"https://login.example.org/realms/pacs/protocol/openid-connect/token" doc:"Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given again. The certificate there has to be of an authority of tls, or of one that the system trusts."`
+	ClientID       string `json:"client_id,omitempty" maxLength:"500" example:"adit" doc:"ADIT's client ID, for oauth2."`
+	ClientAuth     string `json:"client_auth,omitempty" enum:"basic,post" doc:"How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749 2.3.1 has them."`
+	Scope          string `json:"scope,omitempty" maxLength:"2000" example:"https://dicom.healthcareapis.azure.com/.default" doc:"The scope that is asked for, for oauth2; several with blanks between them."`
+	Audience       string `json:"audience,omitempty" maxLength:"2000" example:"https://pacs.example.org" doc:"The audience that is asked for, for oauth2, where the server for tokens wants one."`
+	Resource       string `json:"resource,omitempty" maxLength:"2000" example:"https://pacs.example.org" doc:"The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one."`
+	MaxRequest     int    `json:"max_request,omitempty" minimum:"0" maximum:"4096" example:"64" doc:"As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes alone."`
+	AnswerPatience int    `json:"answer_patience,omitempty" minimum:"0" maximum:"86400" example:"600" doc:"As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by default."`
+}
+
+// TLS says how associations with a server are secured (PS3.15 annex B). Authorities, certificate, key and Verify hold
+// for its DICOMweb services, too, at a URL with https. Certificates and keys are in PEM.
 type TLS struct {
-	Use         bool   `json:"use,omitempty" doc:"Use TLS."`
-	Profile     string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195" doc:"bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9)."`
+	Use         bool   `json:"use,omitempty" doc:"Use TLS for associations."`
+	Profile     string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195" doc:"Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the former."`
 	Verify      string `json:"verify,omitempty" enum:"name,authority" doc:"name (default): a trusted authority must have signed the server's certificate, and it must name the server; authority: the name does not matter."`
 	Authorities string `json:"authorities,omitempty" example:"-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n" doc:"Certificates of the authorities that sign the server's certificate, in PEM; by default those that the system trusts."`
 	Certificate string `json:"certificate,omitempty" example:"-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n" doc:"The certificate that ADIT shows to the server, in PEM, followed by intermediate certificates."`
 	Key         string `json:"key,omitempty" writeOnly:"true" example:"-----BEGIN PRIVATE KEY-----\nMIIE…\n-----END PRIVATE KEY-----\n" doc:"Its private key in PEM, without a password. It is kept encrypted and never shown again."`
-	ServerName  string `json:"server_name,omitempty" example:"pacs.example.org" doc:"The name in the server's certificate, if it is not its host."`
+	ServerName  string `json:"server_name,omitempty" example:"pacs.example.org" doc:"The name in the server's certificate, if it is not its host. For associations only."`
 }
 
 // Retrieve is how a server is read from, and under which names and from where it stores to ADIT's receiver by C-MOVE.
 // The zero value is fit for most.
 type Retrieve struct {
-	Methods              []string          `json:"methods,omitempty" maxItems:"2" enum:"C-GET,C-MOVE" example:"C-MOVE,C-GET" doc:"The order in which ADIT tries the methods that the server supports; C-GET, then C-MOVE by default."`
+	Methods              []string          `json:"methods,omitempty" maxItems:"3" enum:"WADO-RS,C-GET,C-MOVE" example:"C-MOVE,C-GET" doc:"The order in which ADIT tries the methods that the server supports; WADO-RS, then C-GET, then C-MOVE by default."`
 	MoveDestination      string            `json:"move_destination,omitempty" example:"ADIT" doc:"The AE title under which it knows ADIT's receiver, if not ADIT's own."`
 	MoveDestinationPlain string            `json:"move_destination_plain,omitempty" example:"ADIT_LE" doc:"The same for the receiver that accepts only uncompressed instances; ADIT_LE by default."`
 	MoveOriginator       bool              `json:"move_originator,omitempty" doc:"It is known to send the Move Originator fields when it stores: ADIT may then run two C-MOVEs of one study at a time."`
@@ -76,15 +102,15 @@ type Rules struct {
 // Verify says how deliveries to a server are verified. A folder needs none: a file counts as delivered when it is
 // whole, synced and renamed.
 type Verify struct {
-	Method   string `json:"method,omitempty" enum:"none,presence,commitment" doc:"none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them."`
+	Method   string `json:"method,omitempty" enum:"none,presence,commitment" doc:"none (default); presence: it lists the instances by C-FIND or QIDO-RS; commitment: it reports storage commitment for them, over an association."`
 	Patience int    `json:"patience,omitempty" minimum:"0" maximum:"86400" example:"600" doc:"Seconds until instances that are not verified lead to a Warning; 600 by default. Nothing is sent again by itself."`
 }
 
 // ServerChange changes a server's settings: nil fields stay as they are.
 type ServerChange struct {
 	AETitle             *string         `json:"ae_title,omitempty" example:"PACS" doc:"The server's AE title, 1 to 16 characters, unique. Absent: as it is."`
-	Host                *string         `json:"host,omitempty" example:"pacs.example.org" doc:"Host name or IP address. Absent: as it is."`
-	Port                *int            `json:"port,omitempty" example:"104" doc:"TCP port, 1 to 65535. Absent: as it is."`
+	Host                *string         `json:"host,omitempty" example:"pacs.example.org" doc:"Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port. Absent: as it is."`
+	Port                *int            `json:"port,omitempty" minimum:"0" maximum:"65535" example:"104" doc:"TCP port, 1 to 65535. Absent: as it is."`
 	CallingAETitle      *string         `json:"calling_ae_title,omitempty" example:"ADIT" doc:"The AE title that ADIT uses there, if not its own. Absent: as it is."`
 	Supports            *SupportsChange `json:"supports,omitempty" doc:"The services that the server offers. What is absent stays as it is."`
 	ResultLimit         *int            `json:"result_limit,omitempty" minimum:"0" maximum:"100000" example:"200" doc:"Most results of a search; 200 by default. Absent: as it is."`
@@ -92,10 +118,11 @@ type ServerChange struct {
 	BatchCap            *int            `json:"batch_cap,omitempty" minimum:"0" maximum:"1000" example:"4" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default. Absent: as it is."`
 	InteractiveCap      *int            `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" example:"2" doc:"Most associations at once for searches and checks; 2 by default. Absent: as it is."`
 	AssociationsPerTask *int            `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" example:"4" doc:"Associations that one task may use to store, and to retrieve series side by side, when no other task waits; 4 by default. Absent: as it is."`
-	FindImages          *bool           `json:"find_images,omitempty" doc:"It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete. Absent: as it is."`
+	FindImages          *bool           `json:"find_images,omitempty" doc:"It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete. Absent: as it is."`
 	IssuerOfPatientID   *string         `json:"issuer_of_patient_id,omitempty" example:"HOSPITAL" doc:"The authority that assigns its Patient IDs. For pseudonyms, the same ID of two issuers is two patients; servers that share patients must have the same issuer, or none. Absent: as it is."`
 	PatientsAnew        bool            `json:"patients_anew,omitempty" doc:"Confirms a change of the issuer although patients of the server have pseudonyms: from now on they get other pseudonyms."`
-	TLS                 *TLSChange      `json:"tls,omitempty" doc:"How associations are secured. What is absent stays as it is."`
+	DICOMweb            *DICOMwebChange `json:"dicomweb,omitempty" doc:"Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is. What is absent stays as it is."`
+	TLS                 *TLSChange      `json:"tls,omitempty" doc:"How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not. What is absent stays as it is."`
 	Retrieve            *RetrieveChange `json:"retrieve,omitempty" doc:"How ADIT reads from it, and how it stores to ADIT's receiver by C-MOVE. What is absent stays as it is."`
 	Rules               *RulesChange    `json:"rules,omitempty" doc:"What ADIT does and does not ask of it, at all hours. What is absent stays as it is."`
 	Verify              *VerifyChange   `json:"verify,omitempty" doc:"How ADIT asks a destination whether it has what it acknowledged. What is absent stays as it is."`
@@ -110,22 +137,45 @@ type SupportsChange struct {
 	PatientRootFind *bool `json:"patient_root_find,omitempty" doc:"It can be searched in the Patient Root model (C-FIND SCP). Absent: as it is."`
 	PatientRootGet  *bool `json:"patient_root_get,omitempty" doc:"It sends over the association that asks, in the Patient Root model (C-GET SCP). Absent: as it is."`
 	PatientRootMove *bool `json:"patient_root_move,omitempty" doc:"It sends to the receiver when it is asked, in the Patient Root model (C-MOVE SCP). Absent: as it is."`
+	QIDO            *bool `json:"qido,omitempty" doc:"It can be searched by DICOMweb (QIDO-RS). Absent: as it is."`
+	WADO            *bool `json:"wado,omitempty" doc:"It sends by DICOMweb (WADO-RS). Absent: as it is."`
+	STOW            *bool `json:"stow,omitempty" doc:"It accepts instances by DICOMweb (STOW-RS). ADIT then stores so, even if it also supports C-STORE. Absent: as it is."`
+}
+
+// DICOMwebChange changes settings of DICOMweb: nil fields stay as they are.
+type DICOMwebChange struct {
+	RootURL        *string `json:"root_url,omitempty" maxLength:"2000" example:"https://pacs.example.org/dicom-web" doc:"The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to be given again. Absent: as it is."`
+	QIDOPrefix     *string `json:"qido_prefix,omitempty" maxLength:"200" example:"qido" doc:"Path of QIDO-RS below the root, if it has one of its own. Absent: as it is."`
+	WADOPrefix     *string `json:"wado_prefix,omitempty" maxLength:"200" example:"wado" doc:"Path of WADO-RS below the root, if it has one of its own. Absent: as it is."`
+	STOWPrefix     *string `json:"stow_prefix,omitempty" maxLength:"200" example:"stow" doc:"Path of STOW-RS below the root, if it has one of its own. Absent: as it is."`
+	Auth           *string `json:"auth,omitempty" enum:"none,basic,header,oauth2" doc:"How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret. Absent: as it is."`
+	User           *string `json:"user,omitempty" maxLength:"200" example:"adit" doc:"User name, for basic. Absent: as it is."`
+	Secret         *string `json:"secret,omitempty" maxLength:"8192" writeOnly:"true" example:"Bearer eyJ0…" doc:"The password for basic, the value of the header, or the client's secret for oauth2. It is kept encrypted and never shown again. Absent: as it is."`
+	HeaderName     *string `json:"header_name,omitempty" maxLength:"100" example:"X-API-Key" doc:"Name of the header, for header; Authorization by default. Absent: as it is."`
+	TokenURL       *string `json:"token_url,omitempty" maxLength:"2000" example:"https://login.example.org/realms/pacs/protocol/openid-connect/token" doc:"Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given again. The certificate there has to be of an authority of tls, or of one that the system trusts. Absent: as it is."`
+	ClientID       *string `json:"client_id,omitempty" maxLength:"500" example:"adit" doc:"ADIT's client ID, for oauth2. Absent: as it is."`
+	ClientAuth     *string `json:"client_auth,omitempty" enum:"basic,post" doc:"How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749 2.3.1 has them. Absent: as it is."`
+	Scope          *string `json:"scope,omitempty" maxLength:"2000" example:"https://dicom.healthcareapis.azure.com/.default" doc:"The scope that is asked for, for oauth2; several with blanks between them. Absent: as it is."`
+	Audience       *string `json:"audience,omitempty" maxLength:"2000" example:"https://pacs.example.org" doc:"The audience that is asked for, for oauth2, where the server for tokens wants one. Absent: as it is."`
+	Resource       *string `json:"resource,omitempty" maxLength:"2000" example:"https://pacs.example.org" doc:"The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one. Absent: as it is."`
+	MaxRequest     *int    `json:"max_request,omitempty" minimum:"0" maximum:"4096" example:"64" doc:"As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes alone. Absent: as it is."`
+	AnswerPatience *int    `json:"answer_patience,omitempty" minimum:"0" maximum:"86400" example:"600" doc:"As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by default. Absent: as it is."`
 }
 
 // TLSChange changes settings of TLS: nil fields stay as they are.
 type TLSChange struct {
-	Use         *bool   `json:"use,omitempty" doc:"Use TLS. Absent: as it is."`
-	Profile     *string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195" doc:"bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). Absent: as it is."`
+	Use         *bool   `json:"use,omitempty" doc:"Use TLS for associations. Absent: as it is."`
+	Profile     *string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195" doc:"Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the former. Absent: as it is."`
 	Verify      *string `json:"verify,omitempty" enum:"name,authority" doc:"name (default): a trusted authority must have signed the server's certificate, and it must name the server; authority: the name does not matter. Absent: as it is."`
 	Authorities *string `json:"authorities,omitempty" example:"-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n" doc:"Certificates of the authorities that sign the server's certificate, in PEM; by default those that the system trusts. Absent: as it is."`
 	Certificate *string `json:"certificate,omitempty" example:"-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n" doc:"The certificate that ADIT shows to the server, in PEM, followed by intermediate certificates. Absent: as it is."`
 	Key         *string `json:"key,omitempty" writeOnly:"true" example:"-----BEGIN PRIVATE KEY-----\nMIIE…\n-----END PRIVATE KEY-----\n" doc:"Its private key in PEM, without a password. It is kept encrypted and never shown again. Absent: as it is."`
-	ServerName  *string `json:"server_name,omitempty" example:"pacs.example.org" doc:"The name in the server's certificate, if it is not its host. Absent: as it is."`
+	ServerName  *string `json:"server_name,omitempty" example:"pacs.example.org" doc:"The name in the server's certificate, if it is not its host. For associations only. Absent: as it is."`
 }
 
 // RetrieveChange changes settings of Retrieve: nil fields stay as they are.
 type RetrieveChange struct {
-	Methods              *[]string         `json:"methods,omitempty" maxItems:"2" example:"C-MOVE,C-GET" doc:"The order in which ADIT tries the methods that the server supports; C-GET, then C-MOVE by default. Absent: as it is."`
+	Methods              *[]string         `json:"methods,omitempty" maxItems:"3" example:"C-MOVE,C-GET" doc:"The order in which ADIT tries the methods that the server supports; WADO-RS, then C-GET, then C-MOVE by default. Absent: as it is."`
 	MoveDestination      *string           `json:"move_destination,omitempty" example:"ADIT" doc:"The AE title under which it knows ADIT's receiver, if not ADIT's own. Absent: as it is."`
 	MoveDestinationPlain *string           `json:"move_destination_plain,omitempty" example:"ADIT_LE" doc:"The same for the receiver that accepts only uncompressed instances; ADIT_LE by default. Absent: as it is."`
 	MoveOriginator       *bool             `json:"move_originator,omitempty" doc:"It is known to send the Move Originator fields when it stores: ADIT may then run two C-MOVEs of one study at a time. Absent: as it is."`
@@ -150,6 +200,6 @@ type RulesChange struct {
 
 // VerifyChange changes settings of Verify: nil fields stay as they are.
 type VerifyChange struct {
-	Method   *string `json:"method,omitempty" enum:"none,presence,commitment" doc:"none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them. Absent: as it is."`
+	Method   *string `json:"method,omitempty" enum:"none,presence,commitment" doc:"none (default); presence: it lists the instances by C-FIND or QIDO-RS; commitment: it reports storage commitment for them, over an association. Absent: as it is."`
 	Patience *int    `json:"patience,omitempty" minimum:"0" maximum:"86400" example:"600" doc:"Seconds until instances that are not verified lead to a Warning; 600 by default. Nothing is sent again by itself. Absent: as it is."`
 }

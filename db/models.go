@@ -529,29 +529,48 @@ type Server struct {
 	MovePatienceS        int32
 	OtherAeTitles        []string
 	// from which it may call besides its host's addresses
-	AddressRanges     []string
-	Tls               bool
-	TlsProfile        string
-	TlsVerify         string
-	TlsAuthorities    string
-	TlsCertificate    string
-	TlsSealedKey      []byte
-	TlsServerName     string
-	FindImages        bool
-	IssuerOfPatientID string
-	StudiesPerMinute  float64
-	MbPerSecond       float64
-	Schedule          []byte
-	MinStudyAgeS      int32
-	OfflinePatienceS  int32
-	RefusedSopClasses []string
-	Duplicates        string
-	MovesFirst        bool
-	PseudonymsSince   *time.Time
-	IgnoreCounts      bool
-	FallbackCharset   string
-	ParkGraceS        *int32
-	YoungStudyS       int32
+	AddressRanges      []string
+	Tls                bool
+	TlsProfile         string
+	TlsVerify          string
+	TlsAuthorities     string
+	TlsCertificate     string
+	TlsSealedKey       []byte
+	TlsServerName      string
+	FindImages         bool
+	IssuerOfPatientID  string
+	StudiesPerMinute   float64
+	MbPerSecond        float64
+	Schedule           []byte
+	MinStudyAgeS       int32
+	OfflinePatienceS   int32
+	RefusedSopClasses  []string
+	Duplicates         string
+	PseudonymsSince    *time.Time
+	IgnoreCounts       bool
+	FallbackCharset    string
+	ParkGraceS         *int32
+	YoungStudyS        int32
+	QidoRs             bool
+	WadoRs             bool
+	StowRs             bool
+	WebRootUrl         string
+	WebQidoPrefix      string
+	WebWadoPrefix      string
+	WebStowPrefix      string
+	WebAuth            string
+	WebUser            string
+	WebSealedSecret    []byte
+	WebHeaderName      string
+	WebTokenUrl        string
+	WebClientID        string
+	WebClientAuth      string
+	WebScope           string
+	WebAudience        string
+	WebResource        string
+	WebMaxRequestMb    int32
+	WebAnswerPatienceS int32
+	MovesFirst         bool
 }
 
 type ServerState struct {

@@ -225,7 +225,7 @@ func (q *Queries) ListExpecting(ctx context.Context, arg ListExpectingParams) ([
 }
 
 const listStoringServers = `-- name: ListStoringServers :many
-SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
+SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s, s.qido_rs, s.wado_rs, s.stow_rs, s.web_root_url, s.web_qido_prefix, s.web_wado_prefix, s.web_stow_prefix, s.web_auth, s.web_user, s.web_sealed_secret, s.web_header_name, s.web_token_url, s.web_client_id, s.web_client_auth, s.web_scope, s.web_audience, s.web_resource, s.web_max_request_mb, s.web_answer_patience_s, s.moves_first FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
 `
 
 type ListStoringServersRow struct {
@@ -272,12 +272,31 @@ type ListStoringServersRow struct {
 	OfflinePatienceS     int32
 	RefusedSopClasses    []string
 	Duplicates           string
-	MovesFirst           bool
 	PseudonymsSince      *time.Time
 	IgnoreCounts         bool
 	FallbackCharset      string
 	ParkGraceS           *int32
 	YoungStudyS          int32
+	QidoRs               bool
+	WadoRs               bool
+	StowRs               bool
+	WebRootUrl           string
+	WebQidoPrefix        string
+	WebWadoPrefix        string
+	WebStowPrefix        string
+	WebAuth              string
+	WebUser              string
+	WebSealedSecret      []byte
+	WebHeaderName        string
+	WebTokenUrl          string
+	WebClientID          string
+	WebClientAuth        string
+	WebScope             string
+	WebAudience          string
+	WebResource          string
+	WebMaxRequestMb      int32
+	WebAnswerPatienceS   int32
+	MovesFirst           bool
 }
 
 // ListStoringServers returns what distinguishes servers that call our receiver.
@@ -334,12 +353,31 @@ func (q *Queries) ListStoringServers(ctx context.Context) ([]ListStoringServersR
 			&i.OfflinePatienceS,
 			&i.RefusedSopClasses,
 			&i.Duplicates,
-			&i.MovesFirst,
 			&i.PseudonymsSince,
 			&i.IgnoreCounts,
 			&i.FallbackCharset,
 			&i.ParkGraceS,
 			&i.YoungStudyS,
+			&i.QidoRs,
+			&i.WadoRs,
+			&i.StowRs,
+			&i.WebRootUrl,
+			&i.WebQidoPrefix,
+			&i.WebWadoPrefix,
+			&i.WebStowPrefix,
+			&i.WebAuth,
+			&i.WebUser,
+			&i.WebSealedSecret,
+			&i.WebHeaderName,
+			&i.WebTokenUrl,
+			&i.WebClientID,
+			&i.WebClientAuth,
+			&i.WebScope,
+			&i.WebAudience,
+			&i.WebResource,
+			&i.WebMaxRequestMb,
+			&i.WebAnswerPatienceS,
+			&i.MovesFirst,
 		); err != nil {
 			return nil, err
 		}

@@ -204,7 +204,7 @@ func (q *Queries) PutSetting(ctx context.Context, arg PutSettingParams) error {
 }
 
 const sealedWithKey = `-- name: SealedWithKey :one
-SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM servers WHERE tls_sealed_key IS NOT NULL) AS servers,
+SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM servers WHERE tls_sealed_key IS NOT NULL OR web_sealed_secret IS NOT NULL) AS servers,
        (SELECT count(*) FROM users) AS users, coalesce((SELECT p.sealed_key FROM projects p ORDER BY p.id LIMIT 1), '')::bytea AS example
 `
 

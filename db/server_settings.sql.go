@@ -10,7 +10,7 @@ import (
 )
 
 const lockServer = `-- name: LockServer :one
-SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s, young_study_s FROM servers WHERE id = $1 FOR UPDATE
+SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s, young_study_s, qido_rs, wado_rs, stow_rs, web_root_url, web_qido_prefix, web_wado_prefix, web_stow_prefix, web_auth, web_user, web_sealed_secret, web_header_name, web_token_url, web_client_id, web_client_auth, web_scope, web_audience, web_resource, web_max_request_mb, web_answer_patience_s, moves_first FROM servers WHERE id = $1 FOR UPDATE
 `
 
 // LockServer is taken before a server's settings are read to be changed.
@@ -60,12 +60,31 @@ func (q *Queries) LockServer(ctx context.Context, id int64) (Server, error) {
 		&i.OfflinePatienceS,
 		&i.RefusedSopClasses,
 		&i.Duplicates,
-		&i.MovesFirst,
 		&i.PseudonymsSince,
 		&i.IgnoreCounts,
 		&i.FallbackCharset,
 		&i.ParkGraceS,
 		&i.YoungStudyS,
+		&i.QidoRs,
+		&i.WadoRs,
+		&i.StowRs,
+		&i.WebRootUrl,
+		&i.WebQidoPrefix,
+		&i.WebWadoPrefix,
+		&i.WebStowPrefix,
+		&i.WebAuth,
+		&i.WebUser,
+		&i.WebSealedSecret,
+		&i.WebHeaderName,
+		&i.WebTokenUrl,
+		&i.WebClientID,
+		&i.WebClientAuth,
+		&i.WebScope,
+		&i.WebAudience,
+		&i.WebResource,
+		&i.WebMaxRequestMb,
+		&i.WebAnswerPatienceS,
+		&i.MovesFirst,
 	)
 	return i, err
 }

@@ -24,6 +24,9 @@ INSERT INTO servers (
     patient_root_find,
     patient_root_get,
     patient_root_move,
+    qido_rs,
+    wado_rs,
+    stow_rs,
     result_limit,
     idle_timeout_s,
     batch_cap,
@@ -31,6 +34,22 @@ INSERT INTO servers (
     associations_per_task,
     find_images,
     issuer_of_patient_id,
+    web_root_url,
+    web_qido_prefix,
+    web_wado_prefix,
+    web_stow_prefix,
+    web_auth,
+    web_user,
+    web_sealed_secret,
+    web_header_name,
+    web_token_url,
+    web_client_id,
+    web_client_auth,
+    web_scope,
+    web_audience,
+    web_resource,
+    web_max_request_mb,
+    web_answer_patience_s,
     tls,
     tls_profile,
     tls_verify,
@@ -53,7 +72,7 @@ INSERT INTO servers (
     refused_sop_classes,
     fallback_charset,
     ignore_counts
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60)
 ON CONFLICT (id) DO UPDATE SET
     ae_title = excluded.ae_title,
     host = excluded.host,
@@ -66,6 +85,9 @@ ON CONFLICT (id) DO UPDATE SET
     patient_root_find = excluded.patient_root_find,
     patient_root_get = excluded.patient_root_get,
     patient_root_move = excluded.patient_root_move,
+    qido_rs = excluded.qido_rs,
+    wado_rs = excluded.wado_rs,
+    stow_rs = excluded.stow_rs,
     result_limit = excluded.result_limit,
     idle_timeout_s = excluded.idle_timeout_s,
     batch_cap = excluded.batch_cap,
@@ -73,6 +95,22 @@ ON CONFLICT (id) DO UPDATE SET
     associations_per_task = excluded.associations_per_task,
     find_images = excluded.find_images,
     issuer_of_patient_id = excluded.issuer_of_patient_id,
+    web_root_url = excluded.web_root_url,
+    web_qido_prefix = excluded.web_qido_prefix,
+    web_wado_prefix = excluded.web_wado_prefix,
+    web_stow_prefix = excluded.web_stow_prefix,
+    web_auth = excluded.web_auth,
+    web_user = excluded.web_user,
+    web_sealed_secret = excluded.web_sealed_secret,
+    web_header_name = excluded.web_header_name,
+    web_token_url = excluded.web_token_url,
+    web_client_id = excluded.web_client_id,
+    web_client_auth = excluded.web_client_auth,
+    web_scope = excluded.web_scope,
+    web_audience = excluded.web_audience,
+    web_resource = excluded.web_resource,
+    web_max_request_mb = excluded.web_max_request_mb,
+    web_answer_patience_s = excluded.web_answer_patience_s,
     tls = excluded.tls,
     tls_profile = excluded.tls_profile,
     tls_verify = excluded.tls_verify,
@@ -110,6 +148,9 @@ type PutServerParams struct {
 	PatientRootFind      bool
 	PatientRootGet       bool
 	PatientRootMove      bool
+	QidoRs               bool
+	WadoRs               bool
+	StowRs               bool
 	ResultLimit          int32
 	IdleTimeoutS         int32
 	BatchCap             int32
@@ -117,6 +158,22 @@ type PutServerParams struct {
 	AssociationsPerTask  int32
 	FindImages           bool
 	IssuerOfPatientID    string
+	WebRootUrl           string
+	WebQidoPrefix        string
+	WebWadoPrefix        string
+	WebStowPrefix        string
+	WebAuth              string
+	WebUser              string
+	WebSealedSecret      []byte
+	WebHeaderName        string
+	WebTokenUrl          string
+	WebClientID          string
+	WebClientAuth        string
+	WebScope             string
+	WebAudience          string
+	WebResource          string
+	WebMaxRequestMb      int32
+	WebAnswerPatienceS   int32
 	Tls                  bool
 	TlsProfile           string
 	TlsVerify            string
@@ -157,6 +214,9 @@ func (q *Queries) PutServer(ctx context.Context, arg PutServerParams) error {
 		arg.PatientRootFind,
 		arg.PatientRootGet,
 		arg.PatientRootMove,
+		arg.QidoRs,
+		arg.WadoRs,
+		arg.StowRs,
 		arg.ResultLimit,
 		arg.IdleTimeoutS,
 		arg.BatchCap,
@@ -164,6 +224,22 @@ func (q *Queries) PutServer(ctx context.Context, arg PutServerParams) error {
 		arg.AssociationsPerTask,
 		arg.FindImages,
 		arg.IssuerOfPatientID,
+		arg.WebRootUrl,
+		arg.WebQidoPrefix,
+		arg.WebWadoPrefix,
+		arg.WebStowPrefix,
+		arg.WebAuth,
+		arg.WebUser,
+		arg.WebSealedSecret,
+		arg.WebHeaderName,
+		arg.WebTokenUrl,
+		arg.WebClientID,
+		arg.WebClientAuth,
+		arg.WebScope,
+		arg.WebAudience,
+		arg.WebResource,
+		arg.WebMaxRequestMb,
+		arg.WebAnswerPatienceS,
 		arg.Tls,
 		arg.TlsProfile,
 		arg.TlsVerify,

@@ -46,8 +46,12 @@ JOIN server_state st ON st.server_id = s.id
 LEFT JOIN server_verification v ON v.server_id = s.id
 WHERE s.id = ANY((SELECT sqlc.arg(ids)::bigint[])::bigint[]);
 
+-- ServerAt finds the server at a host and port, or at the root of DICOMweb services. What is empty is nowhere.
 -- name: ServerAt :one
-SELECT id FROM servers WHERE lower(host) = lower(sqlc.arg(host)) AND port = sqlc.arg(port) ORDER BY id LIMIT 1;
+SELECT id FROM servers
+WHERE (host <> '' AND lower(host) = lower(sqlc.arg(host)) AND port = sqlc.arg(port))
+   OR (web_root_url <> '' AND lower(web_root_url) = lower(sqlc.arg(root_url)))
+ORDER BY id LIMIT 1;
 
 -- name: FoldersByID :many
 SELECT n.name, n.created_at, sqlc.embed(f), sqlc.embed(u)

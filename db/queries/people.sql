@@ -33,7 +33,7 @@ INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SE
 
 -- SealedWithKey: what the server key has sealed, and one of it to try a key with.
 -- name: SealedWithKey :one
-SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM servers WHERE tls_sealed_key IS NOT NULL) AS servers,
+SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM servers WHERE tls_sealed_key IS NOT NULL OR web_sealed_secret IS NOT NULL) AS servers,
        (SELECT count(*) FROM users) AS users, coalesce((SELECT p.sealed_key FROM projects p ORDER BY p.id LIMIT 1), '')::bytea AS example;
 
 -- FirstAdministrator is who chooses a password at the page, as long as nobody has one.

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/adit-go/adit/audit"
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
@@ -69,16 +70,23 @@ func (svc *Service) FindingsOfUnsaved(
 		}
 		d := svc.doctor(node, tell)
 		d.unsaved, d.unasked = true, s.Supports == (nodes.Supports{})
-		if d.slot, err = svc.slotOfUnsaved(ctx, &d.peer); err != nil {
+		if d.slot, err = svc.slotOfUnsaved(ctx, node, &d.peer); err != nil {
 			return nil, err
 		}
 		return d.check(ctx, audit.Entry{
 			Action: "server.check", Object: "server " + node.Name,
-			Detail: map[string]any{
-				"saved": false, "ae_title": node.Server.AeTitle, "host": node.Server.Host, "port": node.Server.Port,
-			},
+			Detail: unsavedDetail(node.Server),
 		})
 	})
+}
+
+// unsavedDetail says in the audit log which server was asked.
+func unsavedDetail(s *db.Server) map[string]any {
+	out := map[string]any{"saved": false, "ae_title": s.AeTitle, "host": s.Host, "port": s.Port}
+	if s.WebRootUrl != "" {
+		out["root_url"] = s.WebRootUrl
+	}
+	return out
 }
 
 // findings yields what a check tells, and then what it suggests.
@@ -145,8 +153,8 @@ func (svc *Service) doctor(node nodes.DICOMNode, tell func(Check)) *doctor {
 
 // slotOfUnsaved takes the slot of a server that is not ours: of the one of ours that is at its address, if there is
 // one.
-func (svc *Service) slotOfUnsaved(ctx context.Context, peer *door.Peer) (*door.Slot, error) {
-	own, err := svc.nodes.ServerAt(ctx, *peer)
+func (svc *Service) slotOfUnsaved(ctx context.Context, node nodes.DICOMNode, peer *door.Peer) (*door.Slot, error) {
+	own, err := svc.nodes.ServerAt(ctx, node)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,10 @@ func (d *doctor) suggest(setting string, now, suggested any, why string) {
 // examine goes as far as the server lets it. The error is of the context or the database only: what the server does
 // wrong is a check.
 func (d *doctor) examine(ctx context.Context) error {
+	if d.peer.Addr == "" {
+		d.badf("association", "The server is reached by DICOMweb alone, and ADIT checks only associations.")
+		return ctx.Err()
+	}
 	if d.node.Server.Tls && !d.secured(ctx) || !d.reach(ctx) || ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -542,11 +546,12 @@ func (d *doctor) retrieve(ctx context.Context, src *source.Server, sp *sampled) 
 		)
 		return
 	}
-	if methods := nodes.MethodsOf(s); slices.Contains(methods, nodes.MethodMove) && methods[0] != nodes.MethodMove {
-		d.suggest(
-			"retrieve.methods", methods, []string{nodes.MethodMove, nodes.MethodGet},
-			"C-GET did not bring what was asked for",
-		)
+	methods := nodes.MethodsOf(s)
+	get, move := slices.Index(methods, nodes.MethodGet), slices.Index(methods, nodes.MethodMove)
+	if get >= 0 && get < move {
+		other := slices.Clone(methods)
+		other[get], other[move] = other[move], other[get]
+		d.suggest("retrieve.methods", methods, other, "C-GET did not bring what was asked for")
 	}
 }
 

@@ -60,7 +60,7 @@ func (e *NoAssociation) Unwrap() error { return e.Err }
 type Peer struct {
 	ServerID            int64
 	Name                string
-	Addr                string // host:port
+	Addr                string // host:port; empty: it is reached by DICOMweb alone
 	CalledAE, CallingAE string
 	MaxPDU              uint32 // bytes announced, without the PDU header
 	IdleTimeout         time.Duration
@@ -335,6 +335,11 @@ func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID)
 func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*Association, error) {
 	if peer.ServerID != s.ServerID || s.open != nil {
 		panic("pacs: an association was opened without a slot of its own") // would break the PACS's cap
+	}
+	if peer.Addr == "" {
+		return nil, fmt.Errorf(
+			"%s is reached by DICOMweb alone: without a host and a port no association to it can be opened", peer.Name,
+		)
 	}
 	cfg := dimse.Config{
 		Addr: peer.Addr, CallingAE: peer.CallingAE, CalledAE: peer.CalledAE, Contexts: contexts, MaxPDU: peer.MaxPDU,

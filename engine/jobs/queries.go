@@ -11,6 +11,7 @@ import (
 
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
@@ -152,9 +153,9 @@ func (svc making) querySources(ctx context.Context, user people.User, b Queries)
 		if err != nil {
 			return nil, unknownNode(err, "sources", name)
 		}
-		if node.Server == nil || !node.Server.StudyRootFind && !node.Server.PatientRootFind {
+		if node.Server == nil || !nodes.Searchable(node.Server) {
 			return nil, &refusal.Invalid{
-				Field: "sources", Reason: fmt.Sprintf("%s can't be searched: it is not a server that supports C-FIND", node.Name),
+				Field: "sources", Reason: fmt.Sprintf("%s can't be searched: it is not a server that supports C-FIND or QIDO-RS", node.Name),
 			}
 		}
 		if slices.Contains(ids, node.ID) {

@@ -360,16 +360,18 @@ func (svc making) transferNodes(ctx context.Context, user people.User, t Transfe
 		return 0, 0, &refusal.Invalid{Field: "destination", Reason: "source and destination are the same"}
 	case src.Server == nil:
 		return 0, 0, &refusal.Invalid{Field: "source", Reason: "a folder can't be a source; choose a server"}
-	case !src.Server.StudyRootFind && !src.Server.PatientRootFind:
-		return 0, 0,
-			&refusal.Invalid{Field: "source", Reason: "this server doesn't support C-FIND, which a source needs"}
+	case !nodes.Searchable(src.Server):
+		return 0, 0, &refusal.Invalid{
+			Field: "source", Reason: "this server supports neither C-FIND nor QIDO-RS, one of which a source needs",
+		}
 	case len(nodes.MethodsOf(src.Server)) == 0:
 		return 0, 0, &refusal.Invalid{
-			Field: "source", Reason: "this server supports neither C-GET nor C-MOVE, one of which a source needs",
+			Field: "source", Reason: "this server supports none of WADO-RS, C-GET and C-MOVE, one of which a source needs",
 		}
-	case dst.Server != nil && !dst.Server.StoreScp:
-		return 0, 0,
-			&refusal.Invalid{Field: "destination", Reason: "this server takes no instances: it doesn't support C-STORE"}
+	case dst.Server != nil && !nodes.Stores(dst.Server):
+		return 0, 0, &refusal.Invalid{
+			Field: "destination", Reason: "this server takes no instances: it supports neither C-STORE nor STOW-RS",
+		}
 	}
 	a := ActionOf(t.Kind, src.ID, dst.ID, t.sendsPatients())
 	if t.Urgent {

@@ -46,9 +46,13 @@ type DICOMNode struct {
 }
 
 // source reports whether a server can be searched and read.
-func (s Supports) source() bool {
-	return (s.StudyRootFind || s.PatientRootFind) && s.retrieve()
-}
+func (s Supports) source() bool { return s.find() && s.retrieve() }
+
+// find reports whether a server can be searched.
+func (s Supports) find() bool { return s.StudyRootFind || s.PatientRootFind || s.QIDO }
+
+// destination reports whether a server takes instances.
+func (s Supports) destination() bool { return s.Store || s.STOW }
 
 // AddServer adds a server and lets the user's active group use it as a source, if it can be searched and read, and as a
 // destination, if it takes instances. It is for staff.
@@ -73,10 +77,10 @@ func (svc *Service) AddServer(ctx context.Context, user people.User, s NewServer
 		}
 		entry := audit.Entry{
 			Action: "server.create", Object: "server " + s.Name,
-			Detail: map[string]any{"ae_title": s.AETitle, "host": s.Host, "port": s.Port},
+			Detail: s.address(),
 		}
 		if err = grant(
-			ctx, q, user, id, people.NodeUse{Source: s.Supports.source(), Destination: s.Supports.Store}, &entry,
+			ctx, q, user, id, people.NodeUse{Source: s.Supports.source(), Destination: s.Supports.destination()}, &entry,
 		); err != nil {
 			return err
 		}
@@ -87,6 +91,15 @@ func (svc *Service) AddServer(ctx context.Context, user people.User, s NewServer
 	}
 	svc.Signals.ServersChanged()
 	return svc.ByID(ctx, id)
+}
+
+// address says in the audit log where a server is.
+func (s *NewServer) address() map[string]any {
+	out := map[string]any{"ae_title": s.AETitle, "host": s.Host, "port": s.Port}
+	if s.DICOMweb.RootURL != "" {
+		out["root_url"] = s.DICOMweb.RootURL
+	}
+	return out
 }
 
 func validateNodeName(name string) error {
@@ -367,7 +380,7 @@ func (svc *Service) ByIDs(ctx context.Context, ids ...int64) (map[int64]DICOMNod
 	return all, nil
 }
 
-// Peer tells the door how to reach a server.
+// Peer tells the door how to reach a server. It has no address if the server is reached by DICOMweb alone.
 func (svc *Service) Peer(n DICOMNode) door.Peer {
 	s := n.Server
 	calling := s.CallingAeTitle
@@ -375,9 +388,12 @@ func (svc *Service) Peer(n DICOMNode) door.Peer {
 		calling = svc.Config.AETitle
 	}
 	peer := door.Peer{
-		ServerID: s.ID, Name: n.Name, Addr: net.JoinHostPort(s.Host, fmt.Sprint(s.Port)),
+		ServerID: s.ID, Name: n.Name,
 		CalledAE: s.AeTitle, CallingAE: calling,
 		MaxPDU: uint32(s.MaxPdu), IdleTimeout: time.Duration(s.IdleTimeoutS) * time.Second,
+	}
+	if s.Host != "" {
+		peer.Addr = net.JoinHostPort(s.Host, fmt.Sprint(s.Port))
 	}
 	if s.Tls {
 		peer.TLS = func() (*tls.Config, error) { return svc.clientTLS(*s) }

@@ -11,13 +11,14 @@ import (
 
 // The retrieve methods.
 const (
+	MethodWADO = "WADO-RS"
 	MethodGet  = "C-GET"
 	MethodMove = "C-MOVE"
 )
 
 // retrieve reports whether a server can be read from.
 func (s Supports) retrieve() bool {
-	return s.StudyRootGet || s.PatientRootGet || s.StudyRootMove || s.PatientRootMove
+	return s.WADO || s.StudyRootGet || s.PatientRootGet || s.StudyRootMove || s.PatientRootMove
 }
 
 // AddAddresses lets the server call from further addresses or ranges.
@@ -47,19 +48,26 @@ func onlyAddress(addr netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(addr, addr.BitLen())
 }
 
+// Searchable reports whether a server can be searched, by C-FIND or QIDO-RS.
+func Searchable(s *db.Server) bool { return settingsOf(s).Supports.find() }
+
+// Stores reports whether a server takes instances, by C-STORE or STOW-RS.
+func Stores(s *db.Server) bool { return settingsOf(s).Supports.destination() }
+
 // MethodsOf returns the retrieve methods of a server, in the order in which they are tried.
 func MethodsOf(s *db.Server) []string {
 	order := s.RetrieveMethods
 	if len(order) == 0 {
-		order = []string{MethodGet, MethodMove}
+		order = []string{MethodWADO, MethodGet, MethodMove}
+	}
+	supports := map[string]bool{
+		MethodWADO: s.WadoRs,
+		MethodGet:  s.StudyRootGet || s.PatientRootGet,
+		MethodMove: s.StudyRootMove || s.PatientRootMove,
 	}
 	var methods []string
 	for _, m := range order {
-		supported := s.StudyRootGet || s.PatientRootGet
-		if m == MethodMove {
-			supported = s.StudyRootMove || s.PatientRootMove
-		}
-		if supported && !slices.Contains(methods, m) {
+		if supports[m] && !slices.Contains(methods, m) {
 			methods = append(methods, m)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// Settings returns what a server was added with, or changed to. Its TLS key is not among it.
+// Settings returns what a server was added with, or changed to. What is secret is not among it.
 func (n DICOMNode) Settings() NewServer {
 	s := settingsOf(n.Server)
 	s.Name, s.Verify, s.Retrieve.Direct = n.Name, n.Verify, maps.Clone(n.Direct)
@@ -57,12 +57,20 @@ type check struct {
 
 // together are the conditions that a setting has to meet beside others.
 func (s *NewServer) together() []check {
-	finds := s.Supports.StudyRootFind || s.Supports.PatientRootFind
+	finds := s.Supports.find()
 	r := s.Retrieve
-	return []check{
+	return append([]check{
 		{
 			s.Supports != Supports{}, "supports",
-			"name at least one service that the server offers: find, get, move or store",
+			"name at least one service that the server offers: find, get, move or store, or by DICOMweb qido, wado or stow",
+		},
+		{
+			s.Host != "" || !s.Supports.dimse() && s.Port == 0, "host",
+			"give a host name or an IP address; only a server that is reached by DICOMweb alone needs none",
+		},
+		{
+			s.Port != 0 || !s.Supports.dimse() && s.Host == "", "port",
+			"give a port from 1 to 65535; only a server that is reached by DICOMweb alone needs none",
 		},
 		{
 			r.MoveDestination == "" || r.MoveDestination != r.MoveDestinationPlain, "retrieve.move_destination_plain",
@@ -72,23 +80,39 @@ func (s *NewServer) together() []check {
 		checkDirect(r.Direct),
 		{
 			s.Verify.Method != VerifyPresence || finds, "verify.method",
-			"presence is verified by C-FIND, which this server doesn't support",
+			"presence is verified by C-FIND or QIDO-RS, neither of which this server supports",
+		},
+		{
+			s.Verify.Method != VerifyCommitment || s.Host != "", "verify.method",
+			"storage commitment takes an association; give the server's host and port, or verify presence",
 		},
 		{
 			s.Rules.Duplicates == SendDuplicates || finds, "rules.duplicates",
-			"ADIT asks by C-FIND what the server already holds, which this server doesn't support",
+			"ADIT asks by C-FIND or QIDO-RS what the server already holds, neither of which this server supports",
 		},
-	}
+	}, s.DICOMweb.together(s.Supports)...)
 }
 
-// putSettings writes all settings of a server. sealed is the key of TLS that it has, which belongs to its certificate.
-func (svc *Service) putSettings(ctx context.Context, q *db.Queries, id int64, s *NewServer, sealed []byte) error {
-	row := s.row(id)
-	var err error
-	if row.TlsSealedKey, err = svc.sealTLS(id, s.TLS, sealed); err != nil {
+// putSettings writes all settings of a server, whose row was before; nil: it has none yet.
+func (svc *Service) putSettings(ctx context.Context, q *db.Queries, id int64, s *NewServer, before *db.Server) error {
+	row, err := svc.sealed(id, s, before)
+	if err != nil {
 		return err
 	}
 	return errors.Join(q.PutServer(ctx, row), s.Verify.put(ctx, q, id), putDirect(ctx, q, id, s.Retrieve.Direct))
+}
+
+// sealed returns the row of a server with what is secret, as it is kept.
+func (svc *Service) sealed(id int64, s *NewServer, before *db.Server) (row db.PutServerParams, err error) {
+	row = s.row(id)
+	var key []byte
+	if before != nil && s.TLS.Certificate == before.TlsCertificate {
+		key = before.TlsSealedKey // which belongs to this certificate
+	}
+	if row.TlsSealedKey, err = svc.sealTLS(id, s.TLS, key); err == nil {
+		row.WebSealedSecret, err = svc.sealSecret(id, s.DICOMweb, before)
+	}
+	return row, err
 }
 
 // UpdateServer changes a server's settings, but for its name: change is given what they are. What the server can be
@@ -120,7 +144,7 @@ func (svc *Service) UpdateServer(
 			return err
 		}
 		s, before := n.Settings(), n.Settings()
-		source, destination := s.Supports.source(), s.Supports.Store
+		source, destination := s.Supports.source(), s.Supports.destination()
 		if err := change(&s); err != nil {
 			return err
 		}
@@ -128,11 +152,7 @@ func (svc *Service) UpdateServer(
 		if err := s.validate(); err != nil {
 			return err
 		}
-		sealed := row.TlsSealedKey
-		if s.TLS.Certificate != row.TlsCertificate {
-			sealed = nil // belongs to the other one
-		}
-		err = errors.Join(keepIssuer(ctx, q, row, s), svc.putSettings(ctx, q, n.ID, &s, sealed), keepCaps(ctx, q, n.ID),
+		err = errors.Join(keepIssuer(ctx, q, row, s), svc.putSettings(ctx, q, n.ID, &s, &row), keepCaps(ctx, q, n.ID),
 			settleCallers(ctx, q, s), q.ResetServer(ctx, n.ID))
 		if err != nil {
 			return err
@@ -142,7 +162,9 @@ func (svc *Service) UpdateServer(
 			Action: "server.change", Object: "server " + n.Name, Detail: map[string]any{"fields": fields},
 			Widens: slices.ContainsFunc(fields, redirects),
 		}
-		use := people.NodeUse{Source: s.Supports.source() && !source, Destination: s.Supports.Store && !destination}
+		use := people.NodeUse{
+			Source: s.Supports.source() && !source, Destination: s.Supports.destination() && !destination,
+		}
 		if err := grant(ctx, q, user, n.ID, use, &entry); err != nil {
 			return err
 		}
@@ -178,7 +200,7 @@ func keepIssuer(ctx context.Context, q *db.Queries, row db.Server, s NewServer) 
 // What becomes of instances that a destination holds already.
 const (
 	SendDuplicates = "send" // they are sent all the same; what it makes of them is up to it
-	// it is asked for them by C-FIND before anything is fetched; those that it lists are not sent
+	// it is asked for them by C-FIND or QIDO-RS before anything is fetched; those that it lists are not sent
 	SkipDuplicates   = "skip"
 	RefuseDuplicates = "refuse" // a task fails before anything is sent, if the destination lists one of its instances
 )

@@ -6,13 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
-	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/people"
 )
 
@@ -21,7 +18,8 @@ import (
 func (svc *Service) Unsaved(user people.User, s NewServer) (DICOMNode, error) {
 	unasked := s.Supports == (Supports{})
 	if unasked { // which no server may say of itself
-		s.Supports.StudyRootFind, s.Supports.PatientRootFind = true, true
+		s.Supports.StudyRootFind = s.Host != "" || s.DICOMweb.RootURL == ""
+		s.Supports.QIDO = s.DICOMweb.RootURL != ""
 	}
 	if err := s.validate(); err != nil {
 		return DICOMNode{}, err
@@ -29,9 +27,8 @@ func (svc *Service) Unsaved(user people.User, s NewServer) (DICOMNode, error) {
 	if unasked {
 		s.Supports = Supports{}
 	}
-	row := s.row(-user.ID)
-	var err error
-	if row.TlsSealedKey, err = svc.sealTLS(row.ID, s.TLS, nil); err != nil {
+	row, err := svc.sealed(-user.ID, &s, nil)
+	if err != nil {
 		return DICOMNode{}, err
 	}
 	out := DICOMNode{ID: row.ID, Name: s.Name, Server: &db.Server{}, Verify: s.Verify, Direct: s.Retrieve.Direct}
@@ -42,17 +39,11 @@ func (svc *Service) Unsaved(user people.User, s NewServer) (DICOMNode, error) {
 	return out, json.Unmarshal(text, out.Server) //nolint:musttag // sqlc gives both structs the same names
 }
 
-// ServerAt returns the ID of the server of ours that is at an address; 0: none.
-func (svc *Service) ServerAt(ctx context.Context, peer door.Peer) (int64, error) {
-	host, port, err := net.SplitHostPort(peer.Addr)
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(port, 10, 32)
-	if err != nil {
-		return 0, err
-	}
-	id, err := svc.Q.ServerAt(ctx, db.ServerAtParams{Host: host, Port: int32(n)})
+// ServerAt returns the ID of the server of ours that is where another one is: at its host and port, or else at its root
+// URL; 0: none.
+func (svc *Service) ServerAt(ctx context.Context, n DICOMNode) (int64, error) {
+	s := n.Server
+	id, err := svc.Q.ServerAt(ctx, db.ServerAtParams{Host: s.Host, Port: s.Port, RootUrl: s.WebRootUrl})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}

@@ -20,7 +20,7 @@ import (
 // The ways of verifying that a destination has what it acknowledged.
 const (
 	VerifyNone       = "none"
-	VerifyPresence   = "presence"   // it lists the instances by C-FIND
+	VerifyPresence   = "presence"   // it lists the instances by C-FIND or QIDO-RS
 	VerifyCommitment = "commitment" // it takes over the responsibility for them (storage commitment, PS3.4 annex J)
 )
 

@@ -20,7 +20,7 @@ type NewServer struct {
 	Name string
 	// The server's AE title, 1 to 16 characters, unique.
 	AETitle string
-	// Host name or IP address.
+	// Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port.
 	Host string
 	// TCP port, 1 to 65535.
 	Port int
@@ -38,8 +38,8 @@ type NewServer struct {
 	// Associations that one task may use to store, and to retrieve series side by side, when no other task waits; 4 by
 	// default. 0: the default.
 	AssociationsPerTask int
-	// It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a
-	// transfer is complete. Nil: the default.
+	// It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its
+	// counts prove that a transfer is complete. Nil: the default.
 	FindImages *bool
 	// The authority that assigns its Patient IDs. For pseudonyms, the same ID of two issuers is two patients; servers that
 	// share patients must have the same issuer, or none.
@@ -47,6 +47,7 @@ type NewServer struct {
 	// Confirms a change of the issuer although patients of the server have pseudonyms: from now on they get other
 	// pseudonyms. It is said with a change and not kept.
 	PatientsAnew bool
+	DICOMweb     DICOMweb
 	TLS          TLS
 	Retrieve     Retrieve
 	Rules        Rules
@@ -70,13 +71,65 @@ type Supports struct {
 	PatientRootGet bool
 	// It sends to the receiver when it is asked, in the Patient Root model (C-MOVE SCP).
 	PatientRootMove bool
+	// It can be searched by DICOMweb (QIDO-RS).
+	QIDO bool
+	// It sends by DICOMweb (WADO-RS).
+	WADO bool
+	// It accepts instances by DICOMweb (STOW-RS). ADIT then stores so, even if it also supports C-STORE.
+	STOW bool
 }
 
-// TLS says how associations with a server are secured (PS3.15 annex B). Certificates and keys are in PEM.
+// DICOMweb says where a server has its DICOMweb services (PS3.18), and how ADIT shows them who it is. What is secret
+// goes to the origin of RootURL, or of TokenURL, and to no other.
+type DICOMweb struct {
+	// The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to
+	// be given again.
+	RootURL string
+	// Path of QIDO-RS below the root, if it has one of its own.
+	QIDOPrefix string
+	// Path of WADO-RS below the root, if it has one of its own.
+	WADOPrefix string
+	// Path of STOW-RS below the root, if it has one of its own.
+	STOWPrefix string
+	// How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed
+	// header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret. Empty:
+	// the default.
+	Auth string
+	// User name, for basic.
+	User string
+	// The password for basic, the value of the header, or the client's secret for oauth2. It is kept encrypted and never
+	// shown again.
+	Secret string
+	// Name of the header, for header; Authorization by default.
+	HeaderName string
+	// Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given
+	// again. The certificate there has to be of an authority of tls, or of one that the system trusts.
+	TokenURL string
+	// ADIT's client ID, for oauth2.
+	ClientID string
+	// How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749
+	// 2.3.1 has them. Empty: the default.
+	ClientAuth string
+	// The scope that is asked for, for oauth2; several with blanks between them.
+	Scope string
+	// The audience that is asked for, for oauth2, where the server for tokens wants one.
+	Audience string
+	// The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one.
+	Resource string
+	// As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes
+	// alone. 0: the default.
+	MaxRequest int
+	// As a destination, how long it may take to answer once a request is sent (10m). 0: the default.
+	AnswerPatience time.Duration
+}
+
+// TLS says how associations with a server are secured (PS3.15 annex B). Authorities, certificate, key and Verify hold
+// for its DICOMweb services, too, at a URL with https. Certificates and keys are in PEM.
 type TLS struct {
-	// Use TLS.
+	// Use TLS for associations.
 	Use bool
-	// bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). Empty: the default.
+	// Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the
+	// former. Empty: the default.
 	Profile string
 	// name (default): a trusted authority must have signed the server's certificate, and it must name the server;
 	// authority: the name does not matter. Empty: the default.
@@ -87,14 +140,14 @@ type TLS struct {
 	Certificate string
 	// Its private key in PEM, without a password. It is kept encrypted and never shown again.
 	Key string
-	// The name in the server's certificate, if it is not its host.
+	// The name in the server's certificate, if it is not its host. For associations only.
 	ServerName string
 }
 
 // Retrieve is how a server is read from, and under which names and from where it stores to ADIT's receiver by C-MOVE.
 // The zero value is fit for most.
 type Retrieve struct {
-	// The order in which ADIT tries the methods that the server supports; C-GET, then C-MOVE by default.
+	// The order in which ADIT tries the methods that the server supports; WADO-RS, then C-GET, then C-MOVE by default.
 	Methods []string
 	// The AE title under which it knows ADIT's receiver, if not ADIT's own.
 	MoveDestination string
@@ -142,8 +195,8 @@ type Rules struct {
 // Verify says how deliveries to a server are verified. A folder needs none: a file counts as delivered when it is
 // whole, synced and renamed.
 type Verify struct {
-	// none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them.
-	// Empty: the default.
+	// none (default); presence: it lists the instances by C-FIND or QIDO-RS; commitment: it reports storage commitment for
+	// them, over an association. Empty: the default.
 	Method string
 	// How long what is not verified is asked for again, before it is a warning (10m). 0: the default.
 	Patience time.Duration
@@ -157,6 +210,10 @@ func Defaults() (s NewServer) {
 	s.InteractiveCap = new(2)
 	s.AssociationsPerTask = 4
 	s.FindImages = new(true)
+	s.DICOMweb.Auth = "none"
+	s.DICOMweb.ClientAuth = "basic"
+	s.DICOMweb.MaxRequest = 64
+	s.DICOMweb.AnswerPatience = 600 * time.Second
 	s.TLS.Profile = "bcp195-rfc9325"
 	s.TLS.Verify = "name"
 	s.Retrieve.MovePatience = 10 * time.Second
@@ -182,6 +239,16 @@ func (s *NewServer) settle() {
 	s.AssociationsPerTask = cmp.Or(s.AssociationsPerTask, def.AssociationsPerTask)
 	s.FindImages = cmp.Or(s.FindImages, def.FindImages)
 	s.IssuerOfPatientID = strings.TrimSpace(s.IssuerOfPatientID)
+	s.DICOMweb.RootURL = trimURL(s.DICOMweb.RootURL)
+	s.DICOMweb.QIDOPrefix = trimSlashes(s.DICOMweb.QIDOPrefix)
+	s.DICOMweb.WADOPrefix = trimSlashes(s.DICOMweb.WADOPrefix)
+	s.DICOMweb.STOWPrefix = trimSlashes(s.DICOMweb.STOWPrefix)
+	s.DICOMweb.Auth = cmp.Or(s.DICOMweb.Auth, def.DICOMweb.Auth)
+	s.DICOMweb.TokenURL = trimBlanks(s.DICOMweb.TokenURL)
+	s.DICOMweb.ClientAuth = cmp.Or(s.DICOMweb.ClientAuth, def.DICOMweb.ClientAuth)
+	s.DICOMweb.MaxRequest = cmp.Or(s.DICOMweb.MaxRequest, def.DICOMweb.MaxRequest)
+	s.DICOMweb.AnswerPatience = cmp.Or(s.DICOMweb.AnswerPatience, def.DICOMweb.AnswerPatience)
+	s.DICOMweb.AnswerPatience = wholeSeconds(s.DICOMweb.AnswerPatience, 1)
 	s.TLS.Profile = cmp.Or(s.TLS.Profile, def.TLS.Profile)
 	s.TLS.Verify = cmp.Or(s.TLS.Verify, def.TLS.Verify)
 	s.Retrieve.MoveDestination = trimBlanks(s.Retrieve.MoveDestination)
@@ -205,8 +272,8 @@ func (s *NewServer) settle() {
 func (s *NewServer) checks() []check {
 	return []check{
 		{fault.ValidAE(s.AETitle), "ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
-		{fault.ValidHost(s.Host), "host", "give a host name or an IP address, without a scheme or port"},
-		{between(s.Port, 1, 65535), "port", "a port is a number from 1 to 65535"},
+		{s.Host == "" || fault.ValidHost(s.Host), "host", "give a host name or an IP address, without a scheme or port"},
+		{s.Port == 0 || between(s.Port, 1, 65535), "port", "a port is a number from 1 to 65535"},
 		{s.CallingAETitle == "" || fault.ValidAE(s.CallingAETitle), "calling_ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
 		{between(s.ResultLimit, 1, 100000), "result_limit", "must be between 1 and 100000"},
 		{between(s.IdleTimeout, 1*time.Second, 3600*time.Second), "idle_timeout", "must be between one second and one hour"},
@@ -214,10 +281,26 @@ func (s *NewServer) checks() []check {
 		{between(*s.InteractiveCap, 0, 1000), "interactive_cap", "must be between 0 and 1000 associations"},
 		{between(s.AssociationsPerTask, 1, 100), "associations_per_task", "must be between 0 and 100 associations"},
 		{s.IssuerOfPatientID == "" || fault.ValidText(s.IssuerOfPatientID), "issuer_of_patient_id", "at most 64 characters, without a backslash or control characters"},
+		{s.DICOMweb.RootURL == "" || len(s.DICOMweb.RootURL) <= 2000 && validURL(s.DICOMweb.RootURL), "dicomweb.root_url", "give an address that begins with http:// or https://, without user, query (?) or fragment (#), at most 2000 characters"},
+		{s.DICOMweb.QIDOPrefix == "" || len(s.DICOMweb.QIDOPrefix) <= 200 && validPrefix(s.DICOMweb.QIDOPrefix), "dicomweb.qido_prefix", "give a path such as qido or v1/wado, at most 200 characters, without // or .."},
+		{s.DICOMweb.WADOPrefix == "" || len(s.DICOMweb.WADOPrefix) <= 200 && validPrefix(s.DICOMweb.WADOPrefix), "dicomweb.wado_prefix", "give a path such as qido or v1/wado, at most 200 characters, without // or .."},
+		{s.DICOMweb.STOWPrefix == "" || len(s.DICOMweb.STOWPrefix) <= 200 && validPrefix(s.DICOMweb.STOWPrefix), "dicomweb.stow_prefix", "give a path such as qido or v1/wado, at most 200 characters, without // or .."},
+		{slices.Contains([]string{"none", "basic", "header", "oauth2"}, s.DICOMweb.Auth), "dicomweb.auth", "must be none, basic, header or oauth2"},
+		{s.DICOMweb.User == "" || len(s.DICOMweb.User) <= 200 && validUser(s.DICOMweb.User), "dicomweb.user", "at most 200 characters, without a colon"},
+		{s.DICOMweb.Secret == "" || len(s.DICOMweb.Secret) <= 8192 && validSecret(s.DICOMweb.Secret), "dicomweb.secret", "one line of at most 8192 characters"},
+		{s.DICOMweb.HeaderName == "" || len(s.DICOMweb.HeaderName) <= 100 && validHeader(s.DICOMweb.HeaderName), "dicomweb.header_name", "give the name of a header that says who ADIT is, such as Authorization or X-API-Key"},
+		{s.DICOMweb.TokenURL == "" || len(s.DICOMweb.TokenURL) <= 2000 && validURL(s.DICOMweb.TokenURL), "dicomweb.token_url", "give an address that begins with http:// or https://, without user, query (?) or fragment (#), at most 2000 characters"},
+		{s.DICOMweb.ClientID == "" || len(s.DICOMweb.ClientID) <= 500 && printable(s.DICOMweb.ClientID), "dicomweb.client_id", "use printable ASCII characters"},
+		{slices.Contains([]string{"basic", "post"}, s.DICOMweb.ClientAuth), "dicomweb.client_auth", "must be basic or post"},
+		{s.DICOMweb.Scope == "" || len(s.DICOMweb.Scope) <= 2000 && printable(s.DICOMweb.Scope), "dicomweb.scope", "use printable ASCII characters"},
+		{s.DICOMweb.Audience == "" || len(s.DICOMweb.Audience) <= 2000 && printable(s.DICOMweb.Audience), "dicomweb.audience", "use printable ASCII characters"},
+		{s.DICOMweb.Resource == "" || len(s.DICOMweb.Resource) <= 2000 && printable(s.DICOMweb.Resource), "dicomweb.resource", "use printable ASCII characters"},
+		{between(s.DICOMweb.MaxRequest, 1, 4096), "dicomweb.max_request", "must be between 1 and 4096 MB"},
+		{between(s.DICOMweb.AnswerPatience, 1*time.Second, 86400*time.Second), "dicomweb.answer_patience", "must be between one second and one day"},
 		{slices.Contains([]string{"bcp195-rfc9325", "bcp195"}, s.TLS.Profile), "tls.profile", "must be bcp195-rfc9325 or bcp195"},
 		{slices.Contains([]string{"name", "authority"}, s.TLS.Verify), "tls.verify", "must be name or authority"},
 		{s.TLS.ServerName == "" || fault.ValidHost(s.TLS.ServerName), "tls.server_name", "give a host name or an IP address"},
-		{len(s.Retrieve.Methods) <= 2 && only(s.Retrieve.Methods, []string{"C-GET", "C-MOVE"}), "retrieve.methods", "the methods are C-GET and C-MOVE, each at most once"},
+		{len(s.Retrieve.Methods) <= 3 && only(s.Retrieve.Methods, []string{"WADO-RS", "C-GET", "C-MOVE"}), "retrieve.methods", "the methods are WADO-RS, C-GET and C-MOVE, each at most once"},
 		{s.Retrieve.MoveDestination == "" || fault.ValidAE(s.Retrieve.MoveDestination), "retrieve.move_destination", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
 		{s.Retrieve.MoveDestinationPlain == "" || fault.ValidAE(s.Retrieve.MoveDestinationPlain), "retrieve.move_destination_plain", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
 		{between(s.Retrieve.MovePatience, 1*time.Second, 3600*time.Second), "retrieve.move_patience", "must be between one second and one hour"},
@@ -250,6 +333,9 @@ func (s *NewServer) row(id int64) db.PutServerParams {
 		PatientRootFind:      s.Supports.PatientRootFind,
 		PatientRootGet:       s.Supports.PatientRootGet,
 		PatientRootMove:      s.Supports.PatientRootMove,
+		QidoRs:               s.Supports.QIDO,
+		WadoRs:               s.Supports.WADO,
+		StowRs:               s.Supports.STOW,
 		ResultLimit:          int32(s.ResultLimit),
 		IdleTimeoutS:         int32(s.IdleTimeout / time.Second),
 		BatchCap:             int32(*s.BatchCap),
@@ -257,6 +343,21 @@ func (s *NewServer) row(id int64) db.PutServerParams {
 		AssociationsPerTask:  int32(s.AssociationsPerTask),
 		FindImages:           *s.FindImages,
 		IssuerOfPatientID:    s.IssuerOfPatientID,
+		WebRootUrl:           s.DICOMweb.RootURL,
+		WebQidoPrefix:        s.DICOMweb.QIDOPrefix,
+		WebWadoPrefix:        s.DICOMweb.WADOPrefix,
+		WebStowPrefix:        s.DICOMweb.STOWPrefix,
+		WebAuth:              s.DICOMweb.Auth,
+		WebUser:              s.DICOMweb.User,
+		WebHeaderName:        s.DICOMweb.HeaderName,
+		WebTokenUrl:          s.DICOMweb.TokenURL,
+		WebClientID:          s.DICOMweb.ClientID,
+		WebClientAuth:        s.DICOMweb.ClientAuth,
+		WebScope:             s.DICOMweb.Scope,
+		WebAudience:          s.DICOMweb.Audience,
+		WebResource:          s.DICOMweb.Resource,
+		WebMaxRequestMb:      int32(s.DICOMweb.MaxRequest),
+		WebAnswerPatienceS:   int32(s.DICOMweb.AnswerPatience / time.Second),
 		Tls:                  s.TLS.Use,
 		TlsProfile:           s.TLS.Profile,
 		TlsVerify:            s.TLS.Verify,
@@ -294,6 +395,9 @@ func settingsOf(row *db.Server) (s NewServer) {
 	s.Supports.PatientRootFind = row.PatientRootFind
 	s.Supports.PatientRootGet = row.PatientRootGet
 	s.Supports.PatientRootMove = row.PatientRootMove
+	s.Supports.QIDO = row.QidoRs
+	s.Supports.WADO = row.WadoRs
+	s.Supports.STOW = row.StowRs
 	s.ResultLimit = int(row.ResultLimit)
 	s.IdleTimeout = time.Duration(row.IdleTimeoutS) * time.Second
 	s.BatchCap = new(int(row.BatchCap))
@@ -301,6 +405,21 @@ func settingsOf(row *db.Server) (s NewServer) {
 	s.AssociationsPerTask = int(row.AssociationsPerTask)
 	s.FindImages = new(row.FindImages)
 	s.IssuerOfPatientID = row.IssuerOfPatientID
+	s.DICOMweb.RootURL = row.WebRootUrl
+	s.DICOMweb.QIDOPrefix = row.WebQidoPrefix
+	s.DICOMweb.WADOPrefix = row.WebWadoPrefix
+	s.DICOMweb.STOWPrefix = row.WebStowPrefix
+	s.DICOMweb.Auth = row.WebAuth
+	s.DICOMweb.User = row.WebUser
+	s.DICOMweb.HeaderName = row.WebHeaderName
+	s.DICOMweb.TokenURL = row.WebTokenUrl
+	s.DICOMweb.ClientID = row.WebClientID
+	s.DICOMweb.ClientAuth = row.WebClientAuth
+	s.DICOMweb.Scope = row.WebScope
+	s.DICOMweb.Audience = row.WebAudience
+	s.DICOMweb.Resource = row.WebResource
+	s.DICOMweb.MaxRequest = int(row.WebMaxRequestMb)
+	s.DICOMweb.AnswerPatience = time.Duration(row.WebAnswerPatienceS) * time.Second
 	s.TLS.Use = row.Tls
 	s.TLS.Profile = row.TlsProfile
 	s.TLS.Verify = row.TlsVerify
@@ -333,6 +452,8 @@ var daily = map[string]bool{
 	"InteractiveCap":          true,
 	"AssociationsPerTask":     true,
 	"FindImages":              true,
+	"DICOMweb.MaxRequest":     true,
+	"DICOMweb.AnswerPatience": true,
 	"Retrieve.Methods":        true,
 	"Retrieve.MoveOriginator": true,
 	"Retrieve.MovePatience":   true,

@@ -353,8 +353,10 @@ func (svc *Service) ReleaseQuarantined(ctx context.Context, user people.User, id
 	if err != nil {
 		return err
 	}
-	if n.Server == nil || !n.Server.StoreScp {
-		return &refusal.Invalid{Field: "destination", Reason: "this server takes no instances: it doesn't support C-STORE"}
+	if n.Server == nil || !nodes.Stores(n.Server) {
+		return &refusal.Invalid{
+			Field: "destination", Reason: "this server takes no instances: it supports neither C-STORE nor STOW-RS",
+		}
 	}
 	if err := svc.People.Check(
 		ctx, user.ID, people.Action{Permissions: []string{people.TransferUnpseudonymized}, Destination: n.ID},

@@ -135,15 +135,15 @@ func (svc *Service) May(ctx context.Context, user people.User, server string) er
 	return err
 }
 
-// searchable returns a server that the user may read and that answers C-FIND.
+// searchable returns a server that the user may read and that can be searched.
 func (svc *Service) searchable(ctx context.Context, user people.User, name string) (nodes.DICOMNode, error) {
 	node, err := svc.nodes.ByName(ctx, name)
 	if err != nil {
 		return nodes.DICOMNode{}, err
 	}
-	if node.Server == nil || !node.Server.StudyRootFind && !node.Server.PatientRootFind {
+	if node.Server == nil || !nodes.Searchable(node.Server) {
 		return nodes.DICOMNode{}, &refusal.Invalid{
-			Field: "source", Reason: "this DICOM node can't be searched: it is not a server that supports C-FIND",
+			Field: "source", Reason: "this DICOM node can't be searched: it is not a server that supports C-FIND or QIDO-RS",
 		}
 	}
 	a := people.SearchRight()

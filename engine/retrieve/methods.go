@@ -44,7 +44,9 @@ func (r *Methods) ChooseMethods() error {
 		}
 	}
 	if len(r.List) == 0 {
-		return fault.Permanent("The source %s supports neither C-GET nor C-MOVE; correct its settings.", r.Src.Name)
+		return fault.Permanent(
+			"The source %s supports none of WADO-RS, C-GET and C-MOVE; correct its settings.", r.Src.Name,
+		)
 	}
 	return nil
 }

@@ -94,6 +94,9 @@ func identityOf(n nodes.DICOMNode) string {
 	if n.Folder != nil {
 		return "folder " + n.Folder.Marker.String()
 	}
+	if n.Server.StowRs { // by which ADIT stores then
+		return fmt.Sprintf("server %s at %s", n.Server.AeTitle, nodes.StoresAt(n.Server))
+	}
 	return fmt.Sprintf("server %s at %s:%d", n.Server.AeTitle, strings.ToLower(n.Server.Host), n.Server.Port)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/ledger"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/retrieve"
 	"github.com/adit-go/adit/engine/source"
 	"github.com/adit-go/adit/internal/pause"
@@ -80,7 +81,7 @@ func (r *direct) directTitle() string {
 		return ""
 	}
 	src, dst := r.Src.Server, r.Dst.Server
-	if !src.StudyRootMove && !src.PatientRootMove || !dst.StudyRootFind && !dst.PatientRootFind || !dst.FindImages {
+	if !src.StudyRootMove && !src.PatientRootMove || !nodes.Searchable(dst) || !dst.FindImages {
 		return ""
 	}
 	if r.svc.Paces.Server(r.Src.ID).Limited() || r.svc.Paces.Server(r.Dst.ID).Limited() {

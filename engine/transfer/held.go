@@ -11,6 +11,7 @@ import (
 	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/ledger"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/source"
 )
 
@@ -22,7 +23,7 @@ func (r *destination) confirmHeld(ctx context.Context) error {
 	if r.Dst.Server == nil || len(held) == 0 {
 		return nil
 	}
-	askable := r.Dst.Server.StudyRootFind || r.Dst.Server.PatientRootFind
+	askable := nodes.Searchable(r.Dst.Server)
 	found, absent := map[string]bool{}, ", but doesn't list it"
 	if askable {
 		var err error
@@ -34,7 +35,7 @@ func (r *destination) confirmHeld(ctx context.Context) error {
 	for uid, f := range held {
 		renamed := f.Status != dimse.DuplicateSOPInstance
 		if !askable && renamed {
-			absent = ", which ADIT can't verify, since the destination doesn't support C-FIND"
+			absent = ", which ADIT can't verify, since the destination supports neither C-FIND nor QIDO-RS"
 		}
 		if !found[uid] && (askable || renamed) {
 			says := "the destination says that it already holds this instance"
@@ -55,8 +56,8 @@ func (r *destination) confirmHeld(ctx context.Context) error {
 	}
 	if believed > 0 {
 		r.Warn(fmt.Sprintf(
-			"Unverified: the destination says that it already holds %s, which ADIT can't verify, since it doesn't "+
-				"support C-FIND.",
+			"Unverified: the destination says that it already holds %s, which ADIT can't verify, since it "+
+				"supports neither C-FIND nor QIDO-RS.",
 			fault.Instances(believed),
 		))
 	}

@@ -14,9 +14,12 @@ import (
 // engineSettings returns the settings that a request gives.
 func engineSettings(c client.ServerSettings) (s nodes.NewServer, err error) {
 	err = plainName(map[string]string{
-		"host":             c.Host,
-		"calling_ae_title": c.CallingAETitle,
-		"tls.server_name":  c.TLS.ServerName,
+		"host":               c.Host,
+		"calling_ae_title":   c.CallingAETitle,
+		"dicomweb.root_url":  c.DICOMweb.RootURL,
+		"dicomweb.user":      c.DICOMweb.User,
+		"dicomweb.token_url": c.DICOMweb.TokenURL,
+		"tls.server_name":    c.TLS.ServerName,
 	})
 	s.Name = c.Name
 	s.AETitle = c.AETitle
@@ -30,6 +33,9 @@ func engineSettings(c client.ServerSettings) (s nodes.NewServer, err error) {
 	s.Supports.PatientRootFind = c.Supports.PatientRootFind
 	s.Supports.PatientRootGet = c.Supports.PatientRootGet
 	s.Supports.PatientRootMove = c.Supports.PatientRootMove
+	s.Supports.QIDO = c.Supports.QIDO
+	s.Supports.WADO = c.Supports.WADO
+	s.Supports.STOW = c.Supports.STOW
 	s.ResultLimit = c.ResultLimit
 	s.IdleTimeout = time.Duration(c.IdleTimeout) * time.Second
 	s.BatchCap = c.BatchCap
@@ -37,6 +43,22 @@ func engineSettings(c client.ServerSettings) (s nodes.NewServer, err error) {
 	s.AssociationsPerTask = c.AssociationsPerTask
 	s.FindImages = c.FindImages
 	s.IssuerOfPatientID = c.IssuerOfPatientID
+	s.DICOMweb.RootURL = c.DICOMweb.RootURL
+	s.DICOMweb.QIDOPrefix = c.DICOMweb.QIDOPrefix
+	s.DICOMweb.WADOPrefix = c.DICOMweb.WADOPrefix
+	s.DICOMweb.STOWPrefix = c.DICOMweb.STOWPrefix
+	s.DICOMweb.Auth = c.DICOMweb.Auth
+	s.DICOMweb.User = c.DICOMweb.User
+	s.DICOMweb.Secret = c.DICOMweb.Secret
+	s.DICOMweb.HeaderName = c.DICOMweb.HeaderName
+	s.DICOMweb.TokenURL = c.DICOMweb.TokenURL
+	s.DICOMweb.ClientID = c.DICOMweb.ClientID
+	s.DICOMweb.ClientAuth = c.DICOMweb.ClientAuth
+	s.DICOMweb.Scope = c.DICOMweb.Scope
+	s.DICOMweb.Audience = c.DICOMweb.Audience
+	s.DICOMweb.Resource = c.DICOMweb.Resource
+	s.DICOMweb.MaxRequest = c.DICOMweb.MaxRequest
+	s.DICOMweb.AnswerPatience = time.Duration(c.DICOMweb.AnswerPatience) * time.Second
 	s.TLS.Use = c.TLS.Use
 	s.TLS.Profile = c.TLS.Profile
 	s.TLS.Verify = c.TLS.Verify
@@ -88,6 +110,9 @@ func clientSettings(s nodes.NewServer) (c client.ServerSettings) {
 	c.Supports.PatientRootFind = s.Supports.PatientRootFind
 	c.Supports.PatientRootGet = s.Supports.PatientRootGet
 	c.Supports.PatientRootMove = s.Supports.PatientRootMove
+	c.Supports.QIDO = s.Supports.QIDO
+	c.Supports.WADO = s.Supports.WADO
+	c.Supports.STOW = s.Supports.STOW
 	c.ResultLimit = s.ResultLimit
 	c.IdleTimeout = int(s.IdleTimeout / time.Second)
 	c.BatchCap = s.BatchCap
@@ -95,6 +120,21 @@ func clientSettings(s nodes.NewServer) (c client.ServerSettings) {
 	c.AssociationsPerTask = s.AssociationsPerTask
 	c.FindImages = s.FindImages
 	c.IssuerOfPatientID = s.IssuerOfPatientID
+	c.DICOMweb.RootURL = s.DICOMweb.RootURL
+	c.DICOMweb.QIDOPrefix = s.DICOMweb.QIDOPrefix
+	c.DICOMweb.WADOPrefix = s.DICOMweb.WADOPrefix
+	c.DICOMweb.STOWPrefix = s.DICOMweb.STOWPrefix
+	c.DICOMweb.Auth = unless(s.DICOMweb.Auth, def.DICOMweb.Auth)
+	c.DICOMweb.User = s.DICOMweb.User
+	c.DICOMweb.HeaderName = s.DICOMweb.HeaderName
+	c.DICOMweb.TokenURL = s.DICOMweb.TokenURL
+	c.DICOMweb.ClientID = s.DICOMweb.ClientID
+	c.DICOMweb.ClientAuth = unless(s.DICOMweb.ClientAuth, def.DICOMweb.ClientAuth)
+	c.DICOMweb.Scope = s.DICOMweb.Scope
+	c.DICOMweb.Audience = s.DICOMweb.Audience
+	c.DICOMweb.Resource = s.DICOMweb.Resource
+	c.DICOMweb.MaxRequest = unless(s.DICOMweb.MaxRequest, def.DICOMweb.MaxRequest)
+	c.DICOMweb.AnswerPatience = int(unless(s.DICOMweb.AnswerPatience, def.DICOMweb.AnswerPatience) / time.Second)
 	c.TLS.Use = s.TLS.Use
 	c.TLS.Profile = s.TLS.Profile
 	c.TLS.Verify = s.TLS.Verify

@@ -60,6 +60,8 @@ type Setting struct {
 	Act      bool // it is said with a change, and not kept
 	Secret   bool // it goes in only, and is sealed by hand
 
+	When string // it has to be given when this is so, which is checked by hand
+
 	// Daily says that it is about how a server is used, not where data goes, who may send it, and whose it is. To
 	// change any other takes the password (docs/decisions/0034).
 	Daily bool
@@ -92,5 +94,6 @@ const (
 	Choice      // one of a few words
 	List        // of texts
 	PEM         // certificates or a key; the flag names a file
+	File        // a text that is not for a command line: the flag names a file with it
 	Pairs       // names with a text for each, as the flag NAME=TEXT,…
 )

@@ -14,7 +14,13 @@ const (
 	aeTitle  = "an AE title has 1 to 16 ASCII characters, none of them a backslash"
 	atOnce   = "must be between 0 and 1000 associations"
 	perTask  = "must be between 0 and 100 associations"
-	services = "find, get, move (study root), store; patient-find, patient-get, patient-move (patient root)."
+	services = "find, get, move (study root), store; patient-find, patient-get, patient-move (patient root); " +
+		"qido, wado, stow (DICOMweb)."
+	dimse   = "with find, get, move or store" // Setting.When of what only DIMSE needs
+	httpURL = "give an address that begins with http:// or https://, without user, query (?) or fragment (#), " +
+		"at most 2000 characters"
+	prefix = "give a path such as qido or v1/wado, at most 200 characters, without // or .."
+	words  = "use printable ASCII characters"
 )
 
 // Groups are all settings of a server, in the order in which they are shown.
@@ -35,18 +41,23 @@ var Groups = []Group{
 				Flag:    Flag{Name: "ae-title", Placeholder: "AET", Help: "Its AE title."},
 			},
 			{
-				Name: "host", Field: "Host", Column: "host", Kind: Text, Required: true, NoHidden: true,
+				Name: "host", Field: "Host", Column: "host", Kind: Text, When: dimse, NoHidden: true,
 				Valid: "fault.ValidHost", Reason: "give a host name or an IP address, without a scheme or port",
-				Doc:     "Host name or IP address.",
+				Doc:     "Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port.",
 				Example: "pacs.example.org",
-				Flag:    Flag{Name: "host", Help: "Its host name or IP address."},
+				Flag: Flag{
+					Name: "host", Help: "Its host name or IP address; not needed by DICOMweb.",
+					SetHelp: "Its host name or IP address.",
+				},
 			},
 			{
-				Name: "port", Field: "Port", Column: "port", Kind: Number, Required: true,
+				Name: "port", Field: "Port", Column: "port", Kind: Number, When: dimse,
 				Min: 1, Max: 65535, Reason: "a port is a number from 1 to 65535",
 				Doc:     "TCP port, 1 to 65535.",
 				Example: "104",
-				Flag:    Flag{Name: "port", Help: "Its port."},
+				Flag: Flag{
+					Name: "port", Placeholder: "N", Help: "Its port; not needed by DICOMweb.", SetHelp: "Its port.",
+				},
 			},
 			{
 				Name: "calling_ae_title", Field: "CallingAETitle",
@@ -102,6 +113,18 @@ var Groups = []Group{
 				Name: "patient_root_move", Field: "PatientRootMove", Column: "patient_root_move", Kind: Switch,
 				Flag: Flag{Name: "patient-move"},
 				Doc:  "It sends to the receiver when it is asked, in the Patient Root model (C-MOVE SCP).",
+			},
+			{
+				Name: "qido", Field: "QIDO", Column: "qido_rs", Kind: Switch, Flag: Flag{Name: "qido"},
+				Doc: "It can be searched by DICOMweb (QIDO-RS).",
+			},
+			{
+				Name: "wado", Field: "WADO", Column: "wado_rs", Kind: Switch, Flag: Flag{Name: "wado"},
+				Doc: "It sends by DICOMweb (WADO-RS).",
+			},
+			{
+				Name: "stow", Field: "STOW", Column: "stow_rs", Kind: Switch, Flag: Flag{Name: "stow"},
+				Doc: "It accepts instances by DICOMweb (STOW-RS). ADIT then stores so, even if it also supports C-STORE.",
 			},
 		},
 	},
@@ -164,10 +187,10 @@ var Groups = []Group{
 			{
 				Name: "find_images", Field: "FindImages", Column: "find_images",
 				Kind: Switch, Daily: true, Default: true, ZeroCounts: true,
-				Doc: "It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, " +
-					"its counts prove that a transfer is complete.",
+				Doc: "It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by " +
+					"default. If not, its counts prove that a transfer is complete.",
 				Flag: Flag{
-					Name: "find-images", Help: "Ask it for single images (C-FIND at IMAGE level).", SetOnly: true,
+					Name: "find-images", Help: "Ask it for single images (C-FIND, QIDO-RS).", SetOnly: true,
 				},
 			},
 			{
@@ -197,20 +220,169 @@ var Groups = []Group{
 		},
 	},
 	{
+		Title: "DICOMweb", Name: "dicomweb", Field: "DICOMweb", Shown: Each,
+		Is: "says where a server has its DICOMweb services (PS3.18), and how ADIT shows them who it is. What is " +
+			"secret goes to the origin of RootURL, or of TokenURL, and to no other.",
+		Doc: "Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is.",
+		Settings: []Setting{
+			{
+				Name: "root_url", Field: "RootURL", Column: "web_root_url", Kind: Text, When: "with qido, wado or stow",
+				Tidy: "trimURL", Valid: "validURL", Max: 2000, NoHidden: true, Reason: httpURL,
+				Doc: "The URL that all its services have in common, without /studies. With another scheme, host or " +
+					"port, the secret has to be given again.",
+				Example: "https://pacs.example.org/dicom-web",
+				Flag: Flag{
+					Name: "root-url", Placeholder: "URL",
+					Help: "Root of its DICOMweb services, without /studies, as https://pacs.example.org/dicom-web.",
+				},
+			},
+			{
+				Name: "qido_prefix", Field: "QIDOPrefix", Column: "web_qido_prefix", Kind: Text,
+				Tidy: "trimSlashes", Valid: "validPrefix", Max: 200, Reason: prefix,
+				Doc:     "Path of QIDO-RS below the root, if it has one of its own.",
+				Example: "qido",
+				Flag:    Flag{Name: "qido-prefix", Placeholder: "PATH", Help: "Path of QIDO-RS below the root (none)."},
+			},
+			{
+				Name: "wado_prefix", Field: "WADOPrefix", Column: "web_wado_prefix", Kind: Text,
+				Tidy: "trimSlashes", Valid: "validPrefix", Max: 200, Reason: prefix,
+				Doc:     "Path of WADO-RS below the root, if it has one of its own.",
+				Example: "wado",
+				Flag:    Flag{Name: "wado-prefix", Placeholder: "PATH", Help: "Path of WADO-RS below the root (none)."},
+			},
+			{
+				Name: "stow_prefix", Field: "STOWPrefix", Column: "web_stow_prefix", Kind: Text,
+				Tidy: "trimSlashes", Valid: "validPrefix", Max: 200, Reason: prefix,
+				Doc:     "Path of STOW-RS below the root, if it has one of its own.",
+				Example: "stow",
+				Flag:    Flag{Name: "stow-prefix", Placeholder: "PATH", Help: "Path of STOW-RS below the root (none)."},
+			},
+			{
+				Name: "auth", Field: "Auth", Column: "web_auth", Kind: Choice,
+				Choices: []string{"none", "basic", "header", "oauth2"}, Default: "none",
+				Reason: "must be none, basic, header or oauth2",
+				Doc: "How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and " +
+					"password; header: a fixed header, as with a token; oauth2: a token that it gets by client " +
+					"credentials. Another way needs its secret.",
+				Flag: Flag{
+					Name: "web-auth", Placeholder: "HOW",
+					Help: "How ADIT shows who it is: none (default), basic, header (as with a token), or oauth2 (client " +
+						"credentials).",
+				},
+			},
+			{
+				Name: "user", Field: "User", Column: "web_user", Kind: Text, When: "with basic",
+				Valid: "validUser", Max: 200, NoHidden: true, Reason: "at most 200 characters, without a colon",
+				Doc: "User name, for basic.", Example: "adit",
+				Flag: Flag{Name: "web-user", Placeholder: "NAME", Help: "User name, for basic."},
+			},
+			{
+				Name: "secret", Field: "Secret", Column: "web_sealed_secret", Kind: File, Secret: true,
+				When:  "with basic, header or oauth2",
+				Valid: "validSecret", Max: 8192, Reason: "one line of at most 8192 characters",
+				Doc: "The password for basic, the value of the header, or the client's secret for oauth2. It is kept " +
+					"encrypted and never shown again.",
+				Example: "Bearer eyJ0…",
+				Flag: Flag{
+					Name: "web-secret-file", Placeholder: "FILE",
+					Help: "File with the password for basic, the header's value, or the client's secret for oauth2. It " +
+						"is kept encrypted and never shown again.",
+				},
+			},
+			{
+				Name: "header_name", Field: "HeaderName", Column: "web_header_name", Kind: Text,
+				Valid: "validHeader", Max: 100,
+				Reason:  "give the name of a header that says who ADIT is, such as Authorization or X-API-Key",
+				Doc:     "Name of the header, for header; Authorization by default.",
+				Example: "X-API-Key",
+				Flag:    Flag{Name: "web-header", Placeholder: "NAME", Help: "Name of the header (Authorization)."},
+			},
+			{
+				Name: "token_url", Field: "TokenURL", Column: "web_token_url", Kind: Text, When: "with oauth2",
+				Tidy: "trimBlanks", Valid: "validURL", Max: 2000, NoHidden: true, Reason: httpURL,
+				Doc: "Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the " +
+					"secret has to be given again. The certificate there has to be of an authority of tls, or of " +
+					"one that the system trusts.",
+				Example: "https://login.example.org/realms/pacs/protocol/openid-connect/token",
+				Flag:    Flag{Name: "web-token-url", Placeholder: "URL", Help: "Where tokens come from, for oauth2."},
+			},
+			{
+				Name: "client_id", Field: "ClientID", Column: "web_client_id", Kind: Text, When: "with oauth2",
+				Valid: "printable", Max: 500, Reason: words,
+				Doc: "ADIT's client ID, for oauth2.", Example: "adit",
+				Flag: Flag{Name: "web-client-id", Placeholder: "ID", Help: "ADIT's client ID, for oauth2."},
+			},
+			{
+				Name: "client_auth", Field: "ClientAuth", Column: "web_client_auth", Kind: Choice,
+				Choices: []string{"basic", "post"}, Default: "basic", Reason: "must be basic or post",
+				Doc: "How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the " +
+					"request), as RFC 6749 2.3.1 has them.",
+				Flag: Flag{
+					Name: "web-client-auth", Placeholder: "HOW",
+					Help: "How the client's secret is sent: basic (in a header, default), or post (in the request).",
+				},
+			},
+			{
+				Name: "scope", Field: "Scope", Column: "web_scope", Kind: Text,
+				Valid: "printable", Max: 2000, Reason: words,
+				Doc:     "The scope that is asked for, for oauth2; several with blanks between them.",
+				Example: "https://dicom.healthcareapis.azure.com/.default",
+				Flag:    Flag{Name: "web-scope", Placeholder: "SCOPE", Help: "The scope that is asked for, for oauth2 (none)."},
+			},
+			{
+				Name: "audience", Field: "Audience", Column: "web_audience", Kind: Text,
+				Valid: "printable", Max: 2000, Reason: words,
+				Doc:     "The audience that is asked for, for oauth2, where the server for tokens wants one.",
+				Example: "https://pacs.example.org",
+				Flag:    Flag{Name: "web-audience", Placeholder: "TEXT", Help: "The audience that is asked for, for oauth2 (none)."},
+			},
+			{
+				Name: "resource", Field: "Resource", Column: "web_resource", Kind: Text,
+				Valid: "printable", Max: 2000, Reason: words,
+				Doc:     "The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one.",
+				Example: "https://pacs.example.org",
+				Flag:    Flag{Name: "web-resource", Placeholder: "URI", Help: "The resource that is asked for, for oauth2 (none)."},
+			},
+			{
+				Name: "max_request", Field: "MaxRequest", Column: "web_max_request_mb", Kind: Number, Daily: true,
+				Min: 1, Max: 4096, Default: 64, Reason: "must be between 1 and 4096 MB",
+				Doc: "As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger " +
+					"instance goes alone.",
+				Flag: Flag{
+					Name: "web-max-request", Placeholder: "MB",
+					Help: "As a destination, the most MB of instances in one request (64).",
+				},
+			},
+			{
+				Name: "answer_patience", Field: "AnswerPatience", Column: "web_answer_patience_s", Kind: Time, Daily: true,
+				Min: 1, Max: day, Default: 10 * minute, Reason: "must be between one second and one day",
+				Doc: "As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by " +
+					"default.",
+				Flag: Flag{
+					Name: "web-answer-patience", Placeholder: "D",
+					Help: "As a destination, how long it may take to answer once a request is sent (10m).",
+				},
+			},
+		},
+	},
+	{
 		Title: "TLS", Name: "tls", Field: "TLS", Shown: Together,
-		Is:  "says how associations with a server are secured (PS3.15 annex B). Certificates and keys are in PEM.",
-		Doc: "How associations are secured.",
+		Is: "says how associations with a server are secured (PS3.15 annex B). Authorities, certificate, key and " +
+			"Verify hold for its DICOMweb services, too, at a URL with https. Certificates and keys are in PEM.",
+		Doc: "How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: " +
+			"verify, authorities, certificate and key hold for it, too; use, profile and server_name do not.",
 		Settings: []Setting{
 			{
 				Name: "use", Field: "Use", Column: "tls", Kind: Switch,
-				Doc:  "Use TLS.",
-				Flag: Flag{Name: "tls", Help: "Use TLS there."},
+				Doc:  "Use TLS for associations.",
+				Flag: Flag{Name: "tls", Help: "Use TLS for associations there."},
 			},
 			{
 				Name: "profile", Field: "Profile", Column: "tls_profile", Kind: Choice,
 				Choices: []string{"bcp195-rfc9325", "bcp195"}, Default: "bcp195-rfc9325",
 				Reason: "must be bcp195-rfc9325 or bcp195",
-				Doc:    "bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9).",
+				Doc: "Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices " +
+					"(PS3.15 B.9). DICOMweb has the former.",
 				Flag: Flag{
 					Name: "tls-profile", Placeholder: "PROFILE",
 					Help: "bcp195-rfc9325 (default), or bcp195 for older devices.",
@@ -262,7 +434,7 @@ var Groups = []Group{
 			{
 				Name: "server_name", Field: "ServerName", Column: "tls_server_name", Kind: Text, NoHidden: true,
 				Valid: "fault.ValidHost", Reason: "give a host name or an IP address",
-				Doc:     "The name in the server's certificate, if it is not its host.",
+				Doc:     "The name in the server's certificate, if it is not its host. For associations only.",
 				Example: "pacs.example.org",
 				Flag: Flag{
 					Name: "tls-server-name", Placeholder: "NAME",
@@ -280,15 +452,15 @@ var Groups = []Group{
 		Settings: []Setting{
 			{
 				Name: "methods", Field: "Methods", Column: "retrieve_methods", Kind: List, Daily: true,
-				Choices: []string{"C-GET", "C-MOVE"}, Max: 2,
-				Reason: "the methods are C-GET and C-MOVE, each at most once",
-				Doc: "The order in which ADIT tries the methods that the server supports; C-GET, then C-MOVE by " +
-					"default.",
+				Choices: []string{"WADO-RS", "C-GET", "C-MOVE"}, Max: 3,
+				Reason: "the methods are WADO-RS, C-GET and C-MOVE, each at most once",
+				Doc: "The order in which ADIT tries the methods that the server supports; WADO-RS, then C-GET, then " +
+					"C-MOVE by default.",
 				Example: "C-MOVE,C-GET",
 				Flag: Flag{
 					Name: "retrieve", Placeholder: "METHODS", Parse: "parseMethods",
-					Help: "Retrieve methods in the order in which they are tried: get,move (default), move,get, get " +
-						"or move.",
+					Help: "Retrieve methods in the order in which they are tried, such as move,get; those left out are " +
+						"not used (wado,get,move).",
 				},
 			},
 			{
@@ -487,13 +659,12 @@ var Groups = []Group{
 				Name: "method", Field: "Method", Kind: Choice, Daily: true,
 				Choices: []string{"none", "presence", "commitment"}, Default: "none",
 				Reason: "must be none, presence or commitment",
-				Doc: "none (default); presence: it lists the instances by C-FIND; commitment: it reports storage " +
-					"commitment " +
-					"for them.",
+				Doc: "none (default); presence: it lists the instances by C-FIND or QIDO-RS; commitment: it reports " +
+					"storage commitment for them, over an association.",
 				Flag: Flag{
 					Name: "verify", Placeholder: "HOW",
 					Help: "As a destination, it is asked whether it has what it acknowledged: none (default), " +
-						"presence (C-FIND) or " +
+						"presence (C-FIND, QIDO-RS) or " +
 						"commitment (storage commitment).",
 				},
 			},

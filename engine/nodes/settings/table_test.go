@@ -58,6 +58,8 @@ func (s Setting) check(t *testing.T, g Group) {
 		require.NotContains(t, []Kind{List, Pairs}, s.Kind, "a group that is shown as a whole is compared as a whole")
 		require.False(t, s.ZeroCounts, "a group that is shown as a whole is compared as a whole")
 	}
+	require.False(t, s.Required && s.When != "", "it has to be given in any case")
+	require.Equal(t, s.Kind == File, s.Secret && s.Kind != PEM, "what is secret is in a file")
 	require.False(t, s.Act && (s.Column != "" || s.Default != nil), "an act is not kept")
 	require.Equal(t, s.Kind == Choice, s.Choices != nil && s.Kind != List)
 	if s.Kind != Number && s.Kind != Time && s.Kind != Choice && s.Kind != Switch {
@@ -74,7 +76,7 @@ func (s Setting) check(t *testing.T, g Group) {
 			require.LessOrEqual(t, n, s.Max)
 		} else {
 			require.Nil(t, s.Default)
-			require.True(t, s.Required || s.Min == 0, "zero is no value")
+			require.True(t, s.Required || s.When != "" || s.Min == 0, "zero is no value")
 		}
 		require.False(t, s.ZeroCounts && s.Min > 0, "zero is no value")
 	case Choice:
@@ -84,7 +86,7 @@ func (s Setting) check(t *testing.T, g Group) {
 	case Switch:
 		require.Contains(t, []any{nil, true}, s.Default)
 		require.Equal(t, s.Default == true, s.ZeroCounts, "what is not given would be false")
-	case Text:
+	case Text, File:
 		require.Equal(t, s.Fixed, s.Valid == "", "who says which texts can be?")
 		require.Equal(t, s.Fixed, s.Reason == "")
 	case List:

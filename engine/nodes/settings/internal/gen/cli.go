@@ -92,6 +92,8 @@ func (s setting) Reader() string {
 		return s.Flag.Parse + "(" + quoted(s.Flag.Name) + ", " + field + ")"
 	case s.Kind == settings.PEM:
 		return "textOf(" + field + ")"
+	case s.Kind == settings.File:
+		return "lineOf(" + quoted(s.Flag.Name) + ", " + field + ")"
 	case s.Kind == settings.Pairs:
 		return "splitPairs(" + quoted(s.Flag.Name) + ", " + field + ")"
 	}

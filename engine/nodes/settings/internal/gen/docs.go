@@ -31,6 +31,8 @@ func (s setting) Values() string {
 		return "list" + most
 	case settings.PEM:
 		return "text in PEM"
+	case settings.File:
+		return "text; the flag names a file"
 	case settings.Pairs:
 		return "a text for each name"
 	default:
@@ -43,6 +45,8 @@ func (s setting) Otherwise() string {
 	switch {
 	case s.Required:
 		return "has to be given"
+	case s.When != "":
+		return "has to be given " + s.When
 	case s.Default != nil:
 		return fmt.Sprint(s.Default)
 	case s.Kind == settings.Switch && !s.Act:

@@ -84,7 +84,11 @@ func (s setting) Check() string {
 	var all []string
 	switch s.Kind {
 	case settings.Number:
-		return fmt.Sprintf("between(%s, %d, %d)", s.star(field), s.Min, s.Max)
+		condition := fmt.Sprintf("between(%s, %d, %d)", s.star(field), s.Min, s.Max)
+		if s.When != "" {
+			condition = fmt.Sprintf("%s == 0 || %s", field, condition)
+		}
+		return condition
 	case settings.Time:
 		return fmt.Sprintf("between(%s, %d*time.Second, %d*time.Second)", s.star(field), s.Min, s.Max)
 	case settings.Choice:
