@@ -51,13 +51,13 @@ func TestSettingsHaveFlags(t *testing.T) {
 				given, meant = s.Choices[1], s.Choices[1]
 			case settings.List:
 				given, meant = "a, b", []any{"a", "b"}
-			case settings.PEM:
+			case settings.PEM, settings.File:
 				given, meant = file, "PEM"
 			case settings.Pairs:
 				given, meant = "a=b", map[string]any{"a": "b"}
 			}
 			if s.Flag.Parse == "parseMethods" {
-				given, meant = "move,get", []any{"C-MOVE", "C-GET"}
+				given, meant = "move,wado,get", []any{"C-MOVE", "WADO-RS", "C-GET"}
 			}
 			all = append(all, flag, given)
 			object[s.Name] = meant

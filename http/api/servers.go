@@ -34,7 +34,7 @@ func (a *serversRoutes) register() {
 	route.Handle(a.routes, route.Operation{
 		Method: http.MethodGet, Path: "/servers/{name}", ID: "get-server", Editable: true,
 		Summary:     "Get a server with its settings",
-		Description: "Shows how a server is reached and how it may be used. Its TLS key is never shown.",
+		Description: "Shows how a server is reached and how it may be used. What is secret is never shown.",
 		Tag:         nodesTag, Errors: []int{404},
 	}, func(ctx context.Context, _ people.User, in *getNode) (*route.Current[client.Server], error) {
 		n, err := a.nodeOfKind(ctx, in.Name, client.KindServer)
@@ -55,7 +55,8 @@ func (a *serversRoutes) register() {
 		Summary: "Change settings of a server", Tag: nodesTag,
 		Errors: []int{404, 409}, Body: settingsBody,
 		Description: "Changes the settings that are given and leaves the others. Associations that are open finish " +
-			"with the old settings.",
+			"with the old settings. The secret of DICOMweb has to be given again if its URL, or that of the tokens, " +
+			"gets another scheme, host or port.",
 		Example: `{"batch_cap": 2, "retrieve": {"methods": ["C-MOVE"]}}`,
 	}, a.changeServer)
 }

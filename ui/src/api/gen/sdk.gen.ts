@@ -1732,7 +1732,7 @@ export const deleteServer = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Get a server with its settings
  *
- * Shows how a server is reached and how it may be used. Its TLS key is never shown. For staff.
+ * Shows how a server is reached and how it may be used. What is secret is never shown. For staff.
  */
 export const getServer = <ThrowOnError extends boolean = true>(options: Options<GetServerData, ThrowOnError>) => (options.client ?? client).get<GetServerResponses, GetServerErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {
@@ -1747,7 +1747,7 @@ export const getServer = <ThrowOnError extends boolean = true>(options: Options<
 /**
  * Change settings of a server
  *
- * Changes the settings that are given and leaves the others. Associations that are open finish with the old settings. For staff, with the password given again (password_needed) for: where it is, what it is called, what it offers, TLS, who may call, issuer of Patient IDs.
+ * Changes the settings that are given and leaves the others. Associations that are open finish with the old settings. The secret of DICOMweb has to be given again if its URL, or that of the tokens, gets another scheme, host or port. For staff, with the password given again (password_needed) for: where it is, what it is called, what it offers, TLS, who may call, issuer of Patient IDs.
  */
 export const changeServer = <ThrowOnError extends boolean = true>(options: Options<ChangeServerData, ThrowOnError>) => (options.client ?? client).patch<ChangeServerResponses, ChangeServerErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {

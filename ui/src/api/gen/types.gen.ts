@@ -543,6 +543,132 @@ export type CreatedToken = {
     username: string;
 };
 
+export type DicoMweb = {
+    /**
+     * As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by default.
+     */
+    answer_patience?: number;
+    /**
+     * The audience that is asked for, for oauth2, where the server for tokens wants one.
+     */
+    audience?: string;
+    /**
+     * How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret.
+     */
+    auth?: 'none' | 'basic' | 'header' | 'oauth2';
+    /**
+     * How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749 2.3.1 has them.
+     */
+    client_auth?: 'basic' | 'post';
+    /**
+     * ADIT's client ID, for oauth2.
+     */
+    client_id?: string;
+    /**
+     * Name of the header, for header; Authorization by default.
+     */
+    header_name?: string;
+    /**
+     * As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes alone.
+     */
+    max_request?: number;
+    /**
+     * Path of QIDO-RS below the root, if it has one of its own.
+     */
+    qido_prefix?: string;
+    /**
+     * The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one.
+     */
+    resource?: string;
+    /**
+     * The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to be given again.
+     */
+    root_url?: string;
+    /**
+     * The scope that is asked for, for oauth2; several with blanks between them.
+     */
+    scope?: string;
+    /**
+     * Path of STOW-RS below the root, if it has one of its own.
+     */
+    stow_prefix?: string;
+    /**
+     * Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given again. The certificate there has to be of an authority of tls, or of one that the system trusts.
+     */
+    token_url?: string;
+    /**
+     * User name, for basic.
+     */
+    user?: string;
+    /**
+     * Path of WADO-RS below the root, if it has one of its own.
+     */
+    wado_prefix?: string;
+};
+
+export type DicoMwebChange = {
+    /**
+     * As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by default. Absent: as it is.
+     */
+    answer_patience?: number;
+    /**
+     * The audience that is asked for, for oauth2, where the server for tokens wants one. Absent: as it is.
+     */
+    audience?: string;
+    /**
+     * How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret. Absent: as it is.
+     */
+    auth?: 'none' | 'basic' | 'header' | 'oauth2';
+    /**
+     * How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749 2.3.1 has them. Absent: as it is.
+     */
+    client_auth?: 'basic' | 'post';
+    /**
+     * ADIT's client ID, for oauth2. Absent: as it is.
+     */
+    client_id?: string;
+    /**
+     * Name of the header, for header; Authorization by default. Absent: as it is.
+     */
+    header_name?: string;
+    /**
+     * As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes alone. Absent: as it is.
+     */
+    max_request?: number;
+    /**
+     * Path of QIDO-RS below the root, if it has one of its own. Absent: as it is.
+     */
+    qido_prefix?: string;
+    /**
+     * The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one. Absent: as it is.
+     */
+    resource?: string;
+    /**
+     * The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to be given again. Absent: as it is.
+     */
+    root_url?: string;
+    /**
+     * The scope that is asked for, for oauth2; several with blanks between them. Absent: as it is.
+     */
+    scope?: string;
+    /**
+     * Path of STOW-RS below the root, if it has one of its own. Absent: as it is.
+     */
+    stow_prefix?: string;
+    /**
+     * Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given again. The certificate there has to be of an authority of tls, or of one that the system trusts. Absent: as it is.
+     */
+    token_url?: string;
+    /**
+     * User name, for basic. Absent: as it is.
+     */
+    user?: string;
+    /**
+     * Path of WADO-RS below the root, if it has one of its own. Absent: as it is.
+     */
+    wado_prefix?: string;
+};
+
 export type DayMoved = {
     /**
      * Bytes that destinations acknowledged.
@@ -3667,9 +3793,9 @@ export type Retrieve = {
         [key: string]: string;
     };
     /**
-     * The order in which ADIT tries the methods that the server supports; C-GET, then C-MOVE by default.
+     * The order in which ADIT tries the methods that the server supports; WADO-RS, then C-GET, then C-MOVE by default.
      */
-    methods?: Array<'C-GET' | 'C-MOVE'>;
+    methods?: Array<'WADO-RS' | 'C-GET' | 'C-MOVE'>;
     /**
      * The AE title under which it knows ADIT's receiver, if not ADIT's own.
      */
@@ -3708,7 +3834,7 @@ export type RetrieveChange = {
         [key: string]: string;
     };
     /**
-     * The order in which ADIT tries the methods that the server supports; C-GET, then C-MOVE by default. Absent: as it is.
+     * The order in which ADIT tries the methods that the server supports; WADO-RS, then C-GET, then C-MOVE by default. Absent: as it is.
      */
     methods?: Array<string>;
     /**
@@ -3989,13 +4115,17 @@ export type Server = {
      */
     created_at: string;
     /**
-     * It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete.
+     * Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is.
+     */
+    dicomweb?: DicoMweb;
+    /**
+     * It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete.
      */
     find_images?: boolean;
     /**
-     * Host name or IP address.
+     * Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port.
      */
-    host: string;
+    host?: string;
     /**
      * Number of the node, which stays the same if its name changes.
      */
@@ -4023,7 +4153,7 @@ export type Server = {
     /**
      * TCP port, 1 to 65535.
      */
-    port: number;
+    port?: number;
     /**
      * Most results of a search; 200 by default.
      */
@@ -4041,7 +4171,7 @@ export type Server = {
      */
     supports: Supports;
     /**
-     * How associations are secured.
+     * How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not.
      */
     tls?: Tls;
     /**
@@ -4068,11 +4198,15 @@ export type ServerChange = {
      */
     calling_ae_title?: string;
     /**
-     * It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete. Absent: as it is.
+     * Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is. What is absent stays as it is.
+     */
+    dicomweb?: DicoMwebChange;
+    /**
+     * It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete. Absent: as it is.
      */
     find_images?: boolean;
     /**
-     * Host name or IP address. Absent: as it is.
+     * Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port. Absent: as it is.
      */
     host?: string;
     /**
@@ -4112,7 +4246,7 @@ export type ServerChange = {
      */
     supports?: SupportsChange;
     /**
-     * How associations are secured. What is absent stays as it is.
+     * How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not. What is absent stays as it is.
      */
     tls?: TlsChange;
     /**
@@ -4261,13 +4395,17 @@ export type ServerSettings = {
      */
     calling_ae_title?: string;
     /**
-     * It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete.
+     * Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is.
+     */
+    dicomweb?: DicoMweb;
+    /**
+     * It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete.
      */
     find_images?: boolean;
     /**
-     * Host name or IP address.
+     * Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port.
      */
-    host: string;
+    host?: string;
     /**
      * Seconds without any progress after which an association is given up, 1 to 3600; 60 by default.
      */
@@ -4287,7 +4425,7 @@ export type ServerSettings = {
     /**
      * TCP port, 1 to 65535.
      */
-    port: number;
+    port?: number;
     /**
      * Most results of a search; 200 by default.
      */
@@ -4305,7 +4443,7 @@ export type ServerSettings = {
      */
     supports: Supports;
     /**
-     * How associations are secured.
+     * How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not.
      */
     tls?: Tls;
     /**
@@ -4699,9 +4837,17 @@ export type Supports = {
      */
     patient_root_move?: boolean;
     /**
+     * It can be searched by DICOMweb (QIDO-RS).
+     */
+    qido?: boolean;
+    /**
      * It accepts instances (C-STORE SCP).
      */
     store?: boolean;
+    /**
+     * It accepts instances by DICOMweb (STOW-RS). ADIT then stores so, even if it also supports C-STORE.
+     */
+    stow?: boolean;
     /**
      * It can be searched in the Study Root model (C-FIND SCP).
      */
@@ -4714,6 +4860,10 @@ export type Supports = {
      * It sends to the receiver when it is asked, in the Study Root model (C-MOVE SCP).
      */
     study_root_move?: boolean;
+    /**
+     * It sends by DICOMweb (WADO-RS).
+     */
+    wado?: boolean;
 };
 
 export type SupportsChange = {
@@ -4730,9 +4880,17 @@ export type SupportsChange = {
      */
     patient_root_move?: boolean;
     /**
+     * It can be searched by DICOMweb (QIDO-RS). Absent: as it is.
+     */
+    qido?: boolean;
+    /**
      * It accepts instances (C-STORE SCP). Absent: as it is.
      */
     store?: boolean;
+    /**
+     * It accepts instances by DICOMweb (STOW-RS). ADIT then stores so, even if it also supports C-STORE. Absent: as it is.
+     */
+    stow?: boolean;
     /**
      * It can be searched in the Study Root model (C-FIND SCP). Absent: as it is.
      */
@@ -4745,6 +4903,10 @@ export type SupportsChange = {
      * It sends to the receiver when it is asked, in the Study Root model (C-MOVE SCP). Absent: as it is.
      */
     study_root_move?: boolean;
+    /**
+     * It sends by DICOMweb (WADO-RS). Absent: as it is.
+     */
+    wado?: boolean;
 };
 
 export type Tls = {
@@ -4757,15 +4919,15 @@ export type Tls = {
      */
     certificate?: string;
     /**
-     * bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9).
+     * Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the former.
      */
     profile?: 'bcp195-rfc9325' | 'bcp195';
     /**
-     * The name in the server's certificate, if it is not its host.
+     * The name in the server's certificate, if it is not its host. For associations only.
      */
     server_name?: string;
     /**
-     * Use TLS.
+     * Use TLS for associations.
      */
     use?: boolean;
     /**
@@ -4784,15 +4946,15 @@ export type TlsChange = {
      */
     certificate?: string;
     /**
-     * bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). Absent: as it is.
+     * Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the former. Absent: as it is.
      */
     profile?: 'bcp195-rfc9325' | 'bcp195';
     /**
-     * The name in the server's certificate, if it is not its host. Absent: as it is.
+     * The name in the server's certificate, if it is not its host. For associations only. Absent: as it is.
      */
     server_name?: string;
     /**
-     * Use TLS. Absent: as it is.
+     * Use TLS for associations. Absent: as it is.
      */
     use?: boolean;
     /**
@@ -5100,7 +5262,7 @@ export type UserChange = {
 
 export type Verify = {
     /**
-     * none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them.
+     * none (default); presence: it lists the instances by C-FIND or QIDO-RS; commitment: it reports storage commitment for them, over an association.
      */
     method?: 'none' | 'presence' | 'commitment';
     /**
@@ -5111,7 +5273,7 @@ export type Verify = {
 
 export type VerifyChange = {
     /**
-     * none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them. Absent: as it is.
+     * none (default); presence: it lists the instances by C-FIND or QIDO-RS; commitment: it reports storage commitment for them, over an association. Absent: as it is.
      */
     method?: 'none' | 'presence' | 'commitment';
     /**
@@ -5218,6 +5380,140 @@ export type AccessWritable = {
      * Its members may read from there.
      */
     source: boolean;
+};
+
+export type DicoMwebWritable = {
+    /**
+     * As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by default.
+     */
+    answer_patience?: number;
+    /**
+     * The audience that is asked for, for oauth2, where the server for tokens wants one.
+     */
+    audience?: string;
+    /**
+     * How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret.
+     */
+    auth?: 'none' | 'basic' | 'header' | 'oauth2';
+    /**
+     * How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749 2.3.1 has them.
+     */
+    client_auth?: 'basic' | 'post';
+    /**
+     * ADIT's client ID, for oauth2.
+     */
+    client_id?: string;
+    /**
+     * Name of the header, for header; Authorization by default.
+     */
+    header_name?: string;
+    /**
+     * As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes alone.
+     */
+    max_request?: number;
+    /**
+     * Path of QIDO-RS below the root, if it has one of its own.
+     */
+    qido_prefix?: string;
+    /**
+     * The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one.
+     */
+    resource?: string;
+    /**
+     * The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to be given again.
+     */
+    root_url?: string;
+    /**
+     * The scope that is asked for, for oauth2; several with blanks between them.
+     */
+    scope?: string;
+    /**
+     * The password for basic, the value of the header, or the client's secret for oauth2. It is kept encrypted and never shown again.
+     */
+    secret?: string;
+    /**
+     * Path of STOW-RS below the root, if it has one of its own.
+     */
+    stow_prefix?: string;
+    /**
+     * Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given again. The certificate there has to be of an authority of tls, or of one that the system trusts.
+     */
+    token_url?: string;
+    /**
+     * User name, for basic.
+     */
+    user?: string;
+    /**
+     * Path of WADO-RS below the root, if it has one of its own.
+     */
+    wado_prefix?: string;
+};
+
+export type DicoMwebChangeWritable = {
+    /**
+     * As a destination: seconds that ADIT waits for the answer to a request once it is sent; 600 by default. Absent: as it is.
+     */
+    answer_patience?: number;
+    /**
+     * The audience that is asked for, for oauth2, where the server for tokens wants one. Absent: as it is.
+     */
+    audience?: string;
+    /**
+     * How ADIT shows who it is: none (default, or by the certificate of tls); basic: user and password; header: a fixed header, as with a token; oauth2: a token that it gets by client credentials. Another way needs its secret. Absent: as it is.
+     */
+    auth?: 'none' | 'basic' | 'header' | 'oauth2';
+    /**
+     * How the client's secret is sent, for oauth2: basic (default; in a header), or post (in the request), as RFC 6749 2.3.1 has them. Absent: as it is.
+     */
+    client_auth?: 'basic' | 'post';
+    /**
+     * ADIT's client ID, for oauth2. Absent: as it is.
+     */
+    client_id?: string;
+    /**
+     * Name of the header, for header; Authorization by default. Absent: as it is.
+     */
+    header_name?: string;
+    /**
+     * As a destination: the most MB (10⁶ bytes) of instances in one request; 64 by default. A larger instance goes alone. Absent: as it is.
+     */
+    max_request?: number;
+    /**
+     * Path of QIDO-RS below the root, if it has one of its own. Absent: as it is.
+     */
+    qido_prefix?: string;
+    /**
+     * The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one. Absent: as it is.
+     */
+    resource?: string;
+    /**
+     * The URL that all its services have in common, without /studies. With another scheme, host or port, the secret has to be given again. Absent: as it is.
+     */
+    root_url?: string;
+    /**
+     * The scope that is asked for, for oauth2; several with blanks between them. Absent: as it is.
+     */
+    scope?: string;
+    /**
+     * The password for basic, the value of the header, or the client's secret for oauth2. It is kept encrypted and never shown again. Absent: as it is.
+     */
+    secret?: string;
+    /**
+     * Path of STOW-RS below the root, if it has one of its own. Absent: as it is.
+     */
+    stow_prefix?: string;
+    /**
+     * Where ADIT gets tokens, for oauth2 (RFC 6749 3.2). With another scheme, host or port, the secret has to be given again. The certificate there has to be of an authority of tls, or of one that the system trusts. Absent: as it is.
+     */
+    token_url?: string;
+    /**
+     * User name, for basic. Absent: as it is.
+     */
+    user?: string;
+    /**
+     * Path of WADO-RS below the root, if it has one of its own. Absent: as it is.
+     */
+    wado_prefix?: string;
 };
 
 export type LoginWritable = {
@@ -5588,13 +5884,17 @@ export type ServerWritable = {
      */
     created_at: string;
     /**
-     * It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete.
+     * Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is.
+     */
+    dicomweb?: DicoMwebWritable;
+    /**
+     * It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete.
      */
     find_images?: boolean;
     /**
-     * Host name or IP address.
+     * Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port.
      */
-    host: string;
+    host?: string;
     /**
      * Number of the node, which stays the same if its name changes.
      */
@@ -5622,7 +5922,7 @@ export type ServerWritable = {
     /**
      * TCP port, 1 to 65535.
      */
-    port: number;
+    port?: number;
     /**
      * Most results of a search; 200 by default.
      */
@@ -5640,7 +5940,7 @@ export type ServerWritable = {
      */
     supports: Supports;
     /**
-     * How associations are secured.
+     * How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not.
      */
     tls?: TlsWritable;
     /**
@@ -5667,11 +5967,15 @@ export type ServerChangeWritable = {
      */
     calling_ae_title?: string;
     /**
-     * It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete. Absent: as it is.
+     * Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is. What is absent stays as it is.
+     */
+    dicomweb?: DicoMwebChangeWritable;
+    /**
+     * It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete. Absent: as it is.
      */
     find_images?: boolean;
     /**
-     * Host name or IP address. Absent: as it is.
+     * Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port. Absent: as it is.
      */
     host?: string;
     /**
@@ -5711,7 +6015,7 @@ export type ServerChangeWritable = {
      */
     supports?: SupportsChange;
     /**
-     * How associations are secured. What is absent stays as it is.
+     * How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not. What is absent stays as it is.
      */
     tls?: TlsChangeWritable;
     /**
@@ -5738,13 +6042,17 @@ export type ServerSettingsWritable = {
      */
     calling_ae_title?: string;
     /**
-     * It can be searched for single instances (C-FIND at IMAGE level); true by default. If not, its counts prove that a transfer is complete.
+     * Where its DICOMweb services (PS3.18) are, and how ADIT shows them who it is.
+     */
+    dicomweb?: DicoMwebWritable;
+    /**
+     * It can be searched for single instances (C-FIND at IMAGE level, QIDO-RS for instances); true by default. If not, its counts prove that a transfer is complete.
      */
     find_images?: boolean;
     /**
-     * Host name or IP address.
+     * Host name or IP address. A server that is reached by DICOMweb alone needs neither host nor port.
      */
-    host: string;
+    host?: string;
     /**
      * Seconds without any progress after which an association is given up, 1 to 3600; 60 by default.
      */
@@ -5764,7 +6072,7 @@ export type ServerSettingsWritable = {
     /**
      * TCP port, 1 to 65535.
      */
-    port: number;
+    port?: number;
     /**
      * Most results of a search; 200 by default.
      */
@@ -5782,7 +6090,7 @@ export type ServerSettingsWritable = {
      */
     supports: Supports;
     /**
-     * How associations are secured.
+     * How associations are secured, and whom ADIT trusts. DICOMweb is secured if its URL begins with https://: verify, authorities, certificate and key hold for it, too; use, profile and server_name do not.
      */
     tls?: TlsWritable;
     /**
@@ -5805,15 +6113,15 @@ export type TlsWritable = {
      */
     key?: string;
     /**
-     * bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9).
+     * Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the former.
      */
     profile?: 'bcp195-rfc9325' | 'bcp195';
     /**
-     * The name in the server's certificate, if it is not its host.
+     * The name in the server's certificate, if it is not its host. For associations only.
      */
     server_name?: string;
     /**
-     * Use TLS.
+     * Use TLS for associations.
      */
     use?: boolean;
     /**
@@ -5836,15 +6144,15 @@ export type TlsChangeWritable = {
      */
     key?: string;
     /**
-     * bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). Absent: as it is.
+     * Of associations: bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9). DICOMweb has the former. Absent: as it is.
      */
     profile?: 'bcp195-rfc9325' | 'bcp195';
     /**
-     * The name in the server's certificate, if it is not its host. Absent: as it is.
+     * The name in the server's certificate, if it is not its host. For associations only. Absent: as it is.
      */
     server_name?: string;
     /**
-     * Use TLS. Absent: as it is.
+     * Use TLS for associations. Absent: as it is.
      */
     use?: boolean;
     /**

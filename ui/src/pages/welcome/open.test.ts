@@ -19,6 +19,12 @@ test('a server is a source if it can be searched and read, a destination if it s
     both,
   );
   expect(possible(server('S', { store: true }))).toEqual({ source: false, destination: true });
+  expect(possible(server('S', { qido: true, study_root_get: true }))).toEqual({
+    source: true,
+    destination: false,
+  });
+  expect(possible(server('S', { study_root_find: true, wado: true, stow: true }))).toEqual(both);
+  expect(possible(server('S', { wado: true, stow: true }))).toEqual({ source: false, destination: true });
   expect(possible(folder)).toEqual({ source: false, destination: true });
 });
 

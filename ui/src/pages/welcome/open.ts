@@ -12,6 +12,7 @@ import {
   type Me,
   type Node,
   setAccess,
+  type Supports,
 } from '../../api';
 
 /** Use is how a group may use a DICOM node. */
@@ -20,12 +21,11 @@ export type Use = { source: boolean; destination: boolean };
 /** possible tells how a DICOM node can be used at all. */
 export function possible(node: Node): Use {
   if (node.kind === 'folder') return { source: false, destination: true };
-  const s = node.server?.supports;
-  const searched = s?.study_root_find ?? s?.patient_root_find ?? false;
-  const read = [s?.study_root_get, s?.study_root_move, s?.patient_root_get, s?.patient_root_move].includes(
-    true,
-  );
-  return { source: searched && read, destination: s?.store ?? false };
+  const s = node.server?.supports ?? {};
+  const any = (...services: (keyof Supports)[]) => services.some((service) => s[service]);
+  const searched = any('study_root_find', 'patient_root_find', 'qido');
+  const read = any('study_root_get', 'study_root_move', 'patient_root_get', 'patient_root_move', 'wado');
+  return { source: searched && read, destination: any('store', 'stow') };
 }
 
 /** Plan is who may use what. */
