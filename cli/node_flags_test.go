@@ -93,6 +93,31 @@ func TestNewServersSettings(t *testing.T) {
 	require.Zero(t, s.Rules)
 }
 
+// TestServerByDICOMweb: it needs no host, TLS is in its URL, and its secret comes from a file of one line.
+func TestServerByDICOMweb(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	settings := func(secret string) (client.ServerSettings, error) {
+		require.NoError(t, os.WriteFile(file, []byte(secret), 0o600))
+		var c nodeAddServerCmd
+		parse(t, &c, []string{
+			"--ae-title", "A", "--supports", "qido,wado", "--root-url", "https://a/rs", "--web-auth", "header",
+			"--web-secret-file", file, "--tls-verify", "authority",
+		})
+		return c.settings()
+	}
+	for _, end := range []string{"", "\n", "\r\n"} {
+		s, err := settings("Bearer x" + end)
+		require.NoError(t, err)
+		require.Equal(t, client.DICOMweb{RootURL: "https://a/rs", Auth: "header", Secret: "Bearer x"}, s.DICOMweb)
+		require.Equal(t, client.TLS{Verify: "authority"}, s.TLS, "associations are not meant: it has none")
+		require.Equal(t, client.Supports{QIDO: true, WADO: true}, s.Supports)
+	}
+	for _, text := range []string{"\n", "a\nb\n"} {
+		_, err := settings(text)
+		require.ErrorContains(t, err, "has not one line")
+	}
+}
+
 func parse(t *testing.T, command any, args []string) {
 	t.Helper()
 	parser, err := kong.New(command, kong.Vars{"data_dir": t.TempDir()})

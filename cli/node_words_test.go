@@ -33,3 +33,15 @@ func TestTakesWords(t *testing.T) {
 		require.Equal(t, want, usesWords(n))
 	}
 }
+
+// TestAddressOf: a list says by which ways a server is reached.
+func TestAddressOf(t *testing.T) {
+	web := client.DICOMweb{RootURL: "https://pacs.example.org/rs"}
+	for want, s := range map[string]client.ServerSettings{
+		"pacs:104":                    {Host: "pacs", Port: 104},
+		"https://pacs.example.org/rs": {DICOMweb: web},
+		"pacs:104 and https://pacs.example.org/rs": {Host: "pacs", Port: 104, DICOMweb: web},
+	} {
+		require.Equal(t, want, addressOf(&client.Server{ServerSettings: s}))
+	}
+}

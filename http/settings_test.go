@@ -102,3 +102,50 @@ func TestChangedListsAreSeen(t *testing.T) {
 	require.Equal(t, 200, send(`{"rules":{"refused_sop_classes":["1.4"]}}`).StatusCode)
 	require.Equal(t, client.CodePasswordNeeded, send(`{"retrieve":{"address_ranges":["0.0.0.0/0"]}}`).problem(t).Code)
 }
+
+// TestSecretOfDICOMweb: it goes in only, stays while its origin does, and all about it takes the password.
+func TestSecretOfDICOMweb(t *testing.T) {
+	s := newSite(t)
+	const secret = "Bearer s3cret-of-the-archive"
+	added, err := s.client.Servers.Add(t.Context(), client.ServerSettings{
+		Name: "WEB", AETitle: "WEB", Supports: client.Supports{QIDO: true, WADO: true, STOW: true},
+		DICOMweb: client.DICOMweb{RootURL: "https://archive.example/rs/", Auth: "header", Secret: secret},
+	})
+	require.NoError(t, err)
+	require.Equal(t, client.DICOMweb{RootURL: "https://archive.example/rs", Auth: "header"}, added.DICOMweb)
+	send := func(change string) reply { return s.send("PATCH", "/api/v1/servers/WEB", change) }
+	for change, status := range map[string]int{
+		`{"dicomweb":{"root_url":"https://archive.example/v2"}}`:                    200,
+		`{"dicomweb":{"root_url":"https://other.example/rs"}}`:                      422,
+		`{"dicomweb":{"root_url":"http://archive.example/rs"}}`:                     422,
+		`{"dicomweb":{"auth":"basic","user":"adit"}}`:                               422,
+		`{"dicomweb":{"secret":"two\nlines"}}`:                                      422,
+		`{"dicomweb":{"header_name":"X-API-Key"},"supports":{"stow":false}}`:        200,
+		`{"supports":{"store":true}}`:                                               422, // without host and port
+		`{"dicomweb":{"root_url":"https://archive.example/rs?key=` + secret + `"}}`: 422,
+	} {
+		r := send(change)
+		require.Equal(t, status, r.StatusCode, "%s: %s", change, r.body)
+		require.NotContains(t, r.body, "s3cret")
+	}
+	for _, path := range []string{"/api/v1/servers/WEB", "/api/v1/servers", "/api/v1/nodes/WEB"} {
+		r := s.send("GET", path, "")
+		require.Equal(t, 200, r.StatusCode, path)
+		require.NotContains(t, r.body, "s3cret", path)
+	}
+	var kept string
+	require.NoError(t, s.pool.QueryRow(t.Context(), `
+		SELECT (SELECT string_agg(a::text, '') FROM audit a) || (SELECT string_agg(s::text || encode(web_sealed_secret, 'escape'), '') FROM servers s)`,
+	).Scan(&kept))
+	require.NotContains(t, kept, "s3cret")
+	require.Contains(t, kept, "DICOMweb.HeaderName")
+
+	require.NoError(t, s.client.Users.SetPassword(t.Context(), "admin", client.NewPassword{Password: password}))
+	require.Equal(t, 200, send(`{"dicomweb":{"max_request":32,"answer_patience":900}}`).StatusCode)
+	for _, change := range []string{
+		`{"dicomweb":{"root_url":"https://archive.example/v3"}}`, `{"dicomweb":{"stow_prefix":"stow"}}`,
+		`{"dicomweb":{"secret":"other"}}`, `{"dicomweb":{"auth":"none"}}`, `{"supports":{"stow":true}}`,
+	} {
+		require.Equal(t, client.CodePasswordNeeded, send(change).problem(t).Code, change)
+	}
+}

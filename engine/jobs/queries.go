@@ -155,7 +155,9 @@ func (svc making) querySources(ctx context.Context, user people.User, b Queries)
 		}
 		if node.Server == nil || !nodes.Searchable(node.Server) {
 			return nil, &refusal.Invalid{
-				Field: "sources", Reason: fmt.Sprintf("%s can't be searched: it is not a server that supports C-FIND or QIDO-RS", node.Name),
+				Field: "sources", Reason: fmt.Sprintf(
+					"%s can't be searched: it is not a server that supports C-FIND or QIDO-RS", node.Name,
+				),
 			}
 		}
 		if slices.Contains(ids, node.ID) {

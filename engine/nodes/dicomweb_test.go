@@ -38,7 +38,8 @@ func basic() nodes.DICOMweb {
 
 func oauth2() nodes.DICOMweb {
 	return nodes.DICOMweb{
-		Auth: nodes.AuthOAuth2, TokenURL: tokens, ClientID: "me", Secret: password, Scope: "a b", ClientAuth: nodes.ClientPost,
+		Auth: nodes.AuthOAuth2, TokenURL: tokens, ClientID: "me", Secret: password, Scope: "a b",
+		ClientAuth: nodes.ClientPost,
 	}
 }
 
@@ -154,7 +155,8 @@ func TestWeb(t *testing.T) {
 		}),
 	))
 	require.Equal(t, nodes.WebAuth{
-		Kind: nodes.AuthOAuth2, Secret: password, TokenURL: tokens, ClientID: "me", Scope: "a b", ClientAuth: nodes.ClientPost,
+		Kind: nodes.AuthOAuth2, Secret: password, TokenURL: tokens, ClientID: "me", Scope: "a b",
+		ClientAuth: nodes.ClientPost,
 	}, authOf(add("oauth2", func(s *nodes.NewServer) { s.DICOMweb = oauth2(); s.DICOMweb.RootURL = root })))
 }
 

@@ -396,7 +396,7 @@ func (svc *Service) Peer(n DICOMNode) door.Peer {
 		peer.Addr = net.JoinHostPort(s.Host, fmt.Sprint(s.Port))
 	}
 	if s.Tls {
-		peer.TLS = func() (*tls.Config, error) { return svc.clientTLS(*s) }
+		peer.TLS = func() (*tls.Config, error) { return clientTLS(svc.People, *s) }
 	}
 	return peer
 }

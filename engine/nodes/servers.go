@@ -95,7 +95,7 @@ func (s *NewServer) together() []check {
 
 // putSettings writes all settings of a server, whose row was before; nil: it has none yet.
 func (svc *Service) putSettings(ctx context.Context, q *db.Queries, id int64, s *NewServer, before *db.Server) error {
-	row, err := svc.sealed(id, s, before)
+	row, err := sealed(svc.People, id, s, before)
 	if err != nil {
 		return err
 	}
@@ -103,14 +103,14 @@ func (svc *Service) putSettings(ctx context.Context, q *db.Queries, id int64, s 
 }
 
 // sealed returns the row of a server with what is secret, as it is kept.
-func (svc *Service) sealed(id int64, s *NewServer, before *db.Server) (row db.PutServerParams, err error) {
+func sealed(keys *people.Service, id int64, s *NewServer, before *db.Server) (row db.PutServerParams, err error) {
 	row = s.row(id)
 	var key []byte
 	if before != nil && s.TLS.Certificate == before.TlsCertificate {
 		key = before.TlsSealedKey // which belongs to this certificate
 	}
-	if row.TlsSealedKey, err = svc.sealTLS(id, s.TLS, key); err == nil {
-		row.WebSealedSecret, err = svc.sealSecret(id, s.DICOMweb, before)
+	if row.TlsSealedKey, err = sealTLS(keys, id, s.TLS, key); err == nil {
+		row.WebSealedSecret, err = sealSecret(keys, id, s.DICOMweb, before)
 	}
 	return row, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/people"
 )
 
 // The profiles of TLS.Profile (PS3.15 B.12 and, for older devices, B.9), and the values of TLS.Verify: PeerName wants
@@ -61,12 +62,12 @@ func keyPurpose(server int64) string { return fmt.Sprintf("tls key of server %d"
 
 // sealTLS returns the sealed key of the settings, which have to fit. An empty key keeps the one that is sealed for the
 // certificate.
-func (svc *Service) sealTLS(server int64, t TLS, sealed []byte) ([]byte, error) {
+func sealTLS(keys *people.Service, server int64, t TLS, sealed []byte) ([]byte, error) {
 	switch {
 	case t.Certificate == "":
 		sealed = nil
 	case t.Key != "":
-		sealed = svc.People.Seal(keyPurpose(server), []byte(t.Key))
+		sealed = keys.Seal(keyPurpose(server), []byte(t.Key))
 	case sealed == nil:
 		return nil, &refusal.Invalid{Field: "tls.key", Reason: "the certificate needs its private key"}
 	}
@@ -75,14 +76,14 @@ func (svc *Service) sealTLS(server int64, t TLS, sealed []byte) ([]byte, error) 
 		TlsAuthorities: t.Authorities, TlsCertificate: t.Certificate, TlsSealedKey: sealed,
 		TlsServerName: t.ServerName,
 	}
-	if _, err := svc.clientTLS(row); err != nil {
+	if _, err := clientTLS(keys, row); err != nil {
 		return nil, &refusal.Invalid{Field: "tls", Reason: err.Error()}
 	}
 	return sealed, nil
 }
 
 // clientTLS returns what the door dials a server with.
-func (svc *Service) clientTLS(s db.Server) (*tls.Config, error) {
+func clientTLS(keys *people.Service, s db.Server) (*tls.Config, error) {
 	o := ul.TLSOptions{
 		Authorities: []byte(s.TlsAuthorities), Certificate: []byte(s.TlsCertificate), ServerName: s.TlsServerName,
 	}
@@ -94,7 +95,7 @@ func (svc *Service) clientTLS(s db.Server) (*tls.Config, error) {
 	}
 	if s.TlsSealedKey != nil {
 		var err error
-		if o.Key, err = svc.People.Open(keyPurpose(s.ID), s.TlsSealedKey); err != nil {
+		if o.Key, err = keys.Open(keyPurpose(s.ID), s.TlsSealedKey); err != nil {
 			return nil, err
 		}
 	}

@@ -27,7 +27,7 @@ func (svc *Service) Unsaved(user people.User, s NewServer) (DICOMNode, error) {
 	if unasked {
 		s.Supports = Supports{}
 	}
-	row, err := svc.sealed(-user.ID, &s, nil)
+	row, err := sealed(svc.People, -user.ID, &s, nil)
 	if err != nil {
 		return DICOMNode{}, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/people"
 )
 
 // The ways in which ADIT shows a DICOMweb server who it is, DICOMweb.Auth, and those in which it shows a server of
@@ -97,21 +98,21 @@ func (svc *Service) Web(n DICOMNode) (WebPeer, bool) {
 	peer := WebPeer{
 		ServerID: s.ID, Name: n.Name, Root: s.WebRootUrl,
 		QIDO: s.WebQidoPrefix, WADO: s.WebWadoPrefix, STOW: s.WebStowPrefix,
-		Auth:       func() (WebAuth, error) { return svc.webAuth(s) },
+		Auth:       func() (WebAuth, error) { return webAuth(svc.People, s) },
 		MaxRequest: int64(s.WebMaxRequestMb) * 1e6, AnswerPatience: time.Duration(s.WebAnswerPatienceS) * time.Second,
 		IdleTimeout: time.Duration(s.IdleTimeoutS) * time.Second,
 	}
 	if strings.HasPrefix(originOf(s.WebRootUrl), "https:") {
-		peer.TLS = func() (*tls.Config, error) { return svc.webTLS(*s) }
+		peer.TLS = func() (*tls.Config, error) { return webTLS(svc.People, *s) }
 	}
 	return peer, true
 }
 
 // webTLS returns what a server's DICOMweb services are dialed with: the trust is that of its associations; what their
 // certificate has to name is the host of the URL.
-func (svc *Service) webTLS(s db.Server) (*tls.Config, error) {
+func webTLS(keys *people.Service, s db.Server) (*tls.Config, error) {
 	s.TlsProfile, s.TlsServerName = ProfileBCP195RFC9325, ""
-	return svc.clientTLS(s)
+	return clientTLS(keys, s)
 }
 
 // tokenTLS returns what a server of tokens is dialed with. It may be another's, far away: the system's authorities
@@ -131,7 +132,7 @@ func tokenTLS(s *db.Server) (*tls.Config, error) {
 	return cfg, nil
 }
 
-func (svc *Service) webAuth(s *db.Server) (WebAuth, error) {
+func webAuth(keys *people.Service, s *db.Server) (WebAuth, error) {
 	auth := WebAuth{Kind: s.WebAuth}
 	switch s.WebAuth {
 	case AuthNone:
@@ -145,7 +146,7 @@ func (svc *Service) webAuth(s *db.Server) (WebAuth, error) {
 		auth.Scope, auth.Audience, auth.Resource = s.WebScope, s.WebAudience, s.WebResource
 		auth.TokenTLS = func() (*tls.Config, error) { return tokenTLS(s) }
 	}
-	secret, err := svc.People.Open(secretPurpose(s.ID), s.WebSealedSecret)
+	secret, err := keys.Open(secretPurpose(s.ID), s.WebSealedSecret)
 	auth.Secret = Secret(secret)
 	return auth, err
 }
@@ -154,17 +155,17 @@ func secretPurpose(server int64) string { return fmt.Sprintf("dicomweb secret of
 
 // sealSecret returns the sealed secret of the settings. An empty one keeps that of the row before (nil: there was
 // none), if it is used in the same way, and goes nowhere else than before.
-func (svc *Service) sealSecret(server int64, w DICOMweb, before *db.Server) ([]byte, error) {
+func sealSecret(keys *people.Service, server int64, w DICOMweb, before *db.Server) ([]byte, error) {
 	switch {
 	case w.Auth == AuthNone:
 		return nil, nil
 	case w.Secret != "":
-		return svc.People.Seal(secretPurpose(server), []byte(w.Secret)), nil
+		return keys.Seal(secretPurpose(server), []byte(w.Secret)), nil
 	case before == nil || before.WebSealedSecret == nil:
 		return nil, &refusal.Invalid{Field: "dicomweb.secret", Reason: "give " + secretWords[w.Auth]}
 	}
 	old := settingsOf(before).DICOMweb
-	reason := ""
+	var reason string
 	switch {
 	case w.Auth != old.Auth:
 		reason = "ADIT has " + secretWords[old.Auth]
@@ -207,8 +208,8 @@ func (w *DICOMweb) together(s Supports) []check {
 	}
 }
 
-// trimURL drops blanks, and one slash at the end.
-func trimURL(text string) string { return strings.TrimSuffix(trimBlanks(text), "/") }
+// trimURL drops blanks, and slashes at the end.
+func trimURL(text string) string { return strings.TrimRight(trimBlanks(text), "/") }
 
 // trimSlashes drops blanks and slashes at both ends.
 func trimSlashes(text string) string { return strings.Trim(text, " /") }
@@ -226,7 +227,8 @@ func validURL(text string) bool {
 			return false
 		}
 	}
-	return !strings.HasSuffix(u.Host, ":") && (u.EscapedPath() == "" || validPath(strings.TrimSuffix(u.EscapedPath()[1:], "/")))
+	path := strings.TrimSuffix(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	return !strings.HasSuffix(u.Host, ":") && validPath(path)
 }
 
 // originOf returns the origin of a valid URL, with its port (RFC 6454 4).

@@ -121,6 +121,8 @@ func FuzzURL(f *testing.F) {
 		{"https://me:secret@pacs.example.org/", "../.."},
 		{"https://a/b?c#d", "%2e%2e/a"},
 		{`https://a\@b`, "//b"},
+		{"https://a//", "b"},
+		{"https://a//b/", "c"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -334,14 +334,18 @@ var Groups = []Group{
 				Valid: "printable", Max: 2000, Reason: words,
 				Doc:     "The audience that is asked for, for oauth2, where the server for tokens wants one.",
 				Example: "https://pacs.example.org",
-				Flag:    Flag{Name: "web-audience", Placeholder: "TEXT", Help: "The audience that is asked for, for oauth2 (none)."},
+				Flag: Flag{
+					Name: "web-audience", Placeholder: "TEXT", Help: "The audience that is asked for, for oauth2 (none).",
+				},
 			},
 			{
 				Name: "resource", Field: "Resource", Column: "web_resource", Kind: Text,
 				Valid: "printable", Max: 2000, Reason: words,
 				Doc:     "The resource that is asked for, for oauth2 (RFC 8707), where the server for tokens wants one.",
 				Example: "https://pacs.example.org",
-				Flag:    Flag{Name: "web-resource", Placeholder: "URI", Help: "The resource that is asked for, for oauth2 (none)."},
+				Flag: Flag{
+					Name: "web-resource", Placeholder: "URI", Help: "The resource that is asked for, for oauth2 (none).",
+				},
 			},
 			{
 				Name: "max_request", Field: "MaxRequest", Column: "web_max_request_mb", Kind: Number, Daily: true,
