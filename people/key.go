@@ -106,7 +106,7 @@ func OpenKey(ctx context.Context, pool *pgxpool.Pool, dataDir, file string) (Key
 func whatIsSealed(sealed db.SealedWithKeyRow) string {
 	text := fmt.Sprintf("it seals the keys of %d projects, on which their pseudonyms and UIDs depend", sealed.Projects)
 	if sealed.Servers > 0 {
-		text += fmt.Sprintf(", and the TLS keys or passwords for %d servers", sealed.Servers)
+		text += fmt.Sprintf(", and the TLS keys or DICOMweb secrets for %d servers", sealed.Servers)
 	}
 	return text
 }

@@ -114,6 +114,9 @@ func TestOneAssociationPerSlot(t *testing.T) {
 	other := peer
 	other.ServerID++
 	require.Panics(t, func() { _, _ = slot.Open(t.Context(), other, nil) })
+	peer.Addr = ""
+	_, err = slot.Open(t.Context(), peer, nil)
+	require.EqualError(t, err, "PACS is reached by DICOMweb alone: without a host and a port no association to it can be opened")
 	require.NoError(t, slot.Close(t.Context()))
 }
 
