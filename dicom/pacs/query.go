@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/match"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
@@ -77,7 +78,7 @@ func (rq request) matches(r row, at level) bool {
 		if key.VR == dict.SQ || len(key.Value) == 0 || !rq.supports(key.Tag, at) {
 			continue
 		}
-		if !match(dict.VROf(key.Tag), rq.identifier.Strings(key.Tag), r.values(key.Tag)) {
+		if !match.Values(dict.VROf(key.Tag), rq.identifier.Strings(key.Tag), r.values(key.Tag)) {
 			return false
 		}
 	}
@@ -92,7 +93,7 @@ func (rq request) supports(tag dict.Tag, at level) bool {
 func (rq request) selects(r row, at level) bool {
 	for _, tag := range uniqueKeys {
 		want := rq.identifier.Strings(tag)
-		if levelOf[tag] == at && at <= rq.level && len(want) > 0 && !match(dict.VROf(tag), want, r.values(tag)) {
+		if levelOf[tag] == at && at <= rq.level && len(want) > 0 && !match.Values(dict.VROf(tag), want, r.values(tag)) {
 			return false
 		}
 	}

@@ -36,7 +36,8 @@ const (
 	AtWebObject  EventKind = rest.AtObject  // before each object of WADO-RS
 	AtWebSent    EventKind = rest.AtSent    // when it was sent and recorded
 	AtWebPart    EventKind = rest.AtPart    // before each part of STOW-RS is read
-	AtWebKept    EventKind = rest.AtKept    // when it was read, kept and recorded
+	AtWebKept    EventKind = rest.AtKept    // when its data set was read, kept and recorded, before the answer
+	AtWebMatch   EventKind = rest.AtMatch   // when an answer of a search, or of metadata, was written
 	AtWebAnswer  EventKind = rest.AtAnswer  // before the answer of STOW-RS
 )
 
@@ -51,9 +52,9 @@ type Event struct {
 	Canceled       <-chan struct{} // closed when C-CANCEL has come; nil for stores
 
 	StudyInstanceUID string           // that a C-FIND, C-GET or C-MOVE asks for
-	Level            string           // of a C-FIND
-	Answer           *stream.DataSet  // AtMatch
-	Transfer         *Transfer        // AtSent, AtStoreResponse
+	Level            string           // of a C-FIND, or of what a request of DICOMweb is about; IMAGE for metadata
+	Answer           *stream.DataSet  // AtMatch, AtWebMatch
+	Transfer         *Transfer        // AtSent, AtStoreResponse, AtWebKept
 	Result           *dimse.GetResult // AtGetEnd, AtMoveEnd
 	Request          *WebRequest      // of DICOMweb; valid until Gate returns
 }
@@ -114,6 +115,7 @@ type Transfer struct {
 	Bytes             int64  // of the data set
 	SHA256            string // of the data set, hexadecimal
 	Status            uint16 // that was answered
+	Lost              bool   // it came by STOW-RS, and was not kept though no failure was answered
 	Time              time.Time
 }
 

@@ -224,7 +224,7 @@ func (b backend) Recall(study string) int {
 }
 
 // Keep implements rest.Backend.
-func (b backend) Keep(a rest.Arrival) (int, error) {
+func (b backend) Keep(ctx context.Context, r *rest.Request, a rest.Arrival) (int, error) {
 	h := a.Object.Header()
 	in := &dimse.Incoming{
 		SOPClassUID: h.SOPClassUID(), SOPInstanceUID: h.SOPInstanceUID(), TransferSyntaxUID: a.Meta.TransferSyntaxUID,
@@ -241,9 +241,15 @@ func (b backend) Keep(a rest.Arrival) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	b.p.recorder.stored(Transfer{
+	t := Transfer{
 		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
-		Bytes: data.n, SHA256: hex.EncodeToString(data.sum.Sum(nil)), Status: uint16(status), Time: time.Now(),
+		Bytes: data.n, SHA256: hex.EncodeToString(data.sum.Sum(nil)), Status: uint16(status), Lost: a.Lose,
+		Time: time.Now(),
+	}
+	b.p.recorder.stored(t)
+	b.p.gate(ctx, Event{
+		Kind: AtWebKept, Number: a.Number, SOPInstanceUID: in.SOPInstanceUID, Level: r.Level, Request: r,
+		StudyInstanceUID: r.Study, Transfer: &t,
 	})
 	return int(status), nil
 }
@@ -257,6 +263,15 @@ func (b backend) Gate(ctx context.Context, point string, number int, uid string,
 		Kind: EventKind(point), Number: number, SOPInstanceUID: uid, Level: r.Level, Request: r,
 		StudyInstanceUID: r.Study,
 	})
+}
+
+// Answered implements rest.Backend.
+func (b backend) Answered(ctx context.Context, r *rest.Request, ds *stream.DataSet) {
+	level := r.Level
+	if r.Service == "metadata" {
+		level = "IMAGE"
+	}
+	b.p.gate(ctx, Event{Kind: AtWebMatch, Level: level, Request: r, StudyInstanceUID: r.Study, Answer: ds})
 }
 
 // Begun implements rest.Backend.

@@ -676,7 +676,7 @@ func TestStatusError(t *testing.T) {
 		require.Equal(t, time.Minute, status.RetryAfter)
 		require.True(t, strings.HasPrefix(status.Reason, "made-up is busy xxx"), status.Reason)
 		require.LessOrEqual(t, len(status.Reason), 1024)
-		require.Equal(t, "the server answered the search for studies with status 503 Service Unavailable; try again later", err.Error())
+		require.Equal(t, "the server answered the search for studies with status 503 Service Unavailable; it asks to wait for 1m0s", err.Error())
 	}
 	for text, want := range map[string]time.Duration{
 		"": 0, "7": 7 * time.Second, "-7": 0, "soon": 0, "9999999999": 24 * time.Hour,

@@ -20,6 +20,7 @@ type watch struct {
 	patient atomic.Int64 // how long the wait for the server may last, in ns; 0: nobody waits for it
 
 	mu     sync.Mutex
+	ahead  net.Conn // made before it is needed; nil: none is
 	conns  map[*conn]struct{}
 	denied error // of the guard, during the exchange under way
 }
@@ -88,7 +89,7 @@ func (w *watch) next() time.Duration {
 func (w *watch) dialer(timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: timeout}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		nc, err := d.DialContext(ctx, network, addr)
+		nc, err := w.dial(ctx, &d, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -105,6 +106,7 @@ func (w *watch) dialer(timeout time.Duration) func(ctx context.Context, network,
 
 // cut closes all connections at once.
 func (w *watch) cut() {
+	w.keep(nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {

@@ -321,4 +321,4 @@ func (w *walker) lineEnd() int {
 }
 
 // cut tells that the data set can't end here.
-func (w *walker) cut() bool { return !w.lost && (w.skip > 0 || len(w.open) > 1) }
+func (w *walker) cut() bool { return !w.lost && (w.skip > 0 || w.carryN > 0 || len(w.open) > 1) }

@@ -21,7 +21,7 @@ import (
 
 // ConnectError says that there was no connection to the server: it never saw the request.
 type ConnectError struct {
-	Addr string // host and port
+	Addr string // host and port, or the name of the server (Config.Name)
 	What string // the cause, and what to do
 	Err  error
 	// Settings tells that asking again won't help before somebody changes a setting or a certificate.
@@ -115,9 +115,13 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	return strings.TrimRight(
+	text := strings.TrimRight(
 		fmt.Sprintf("the server answered the %s with status %d %s", e.Doing, e.Code, http.StatusText(e.Code)), " ",
-	) + advice(e.Code)
+	)
+	if e.RetryAfter > 0 {
+		return fmt.Sprintf("%s; it asks to wait for %s", text, max(e.RetryAfter.Round(time.Second), time.Second))
+	}
+	return text + advice(e.Code)
 }
 
 // advice is what to do about a status.

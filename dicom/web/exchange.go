@@ -218,7 +218,7 @@ func (x *exchange) fail(err error) error {
 		if isLate {
 			timeout, err = late.After, os.ErrDeadlineExceeded
 		}
-		return connectError(x.c.root.Host, timeout, err)
+		return connectError(x.c.called(), timeout, err)
 	}
 	if isLate {
 		return late

@@ -31,6 +31,9 @@ type Search struct {
 	Match   *stream.DataSet
 	Include []dict.Tag
 	Limit   int // answers that are enough; 0: all
+	// Expect is how many answers the server counts elsewhere; 0: it doesn't. A page that is not full and completes that
+	// number is the last, and no empty one is asked for: servers look through all that they have for each page.
+	Expect int
 }
 
 // page is how many answers are asked for at once. Some servers refuse more.
@@ -295,6 +298,8 @@ func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 			return nil
 		case got.again > 0 && offset > 0:
 			q.doubts("its pages overlap, so that others may be missing")
+		case q.s.Expect > 0 && q.given == q.s.Expect && got.answers < page && q.more == "" && len(q.variants) == 1:
+			return nil
 		}
 		if offset += got.answers; q.raw >= q.c.cfg.Limits.Answers {
 			q.doubts("these are more than are read of one search")

@@ -84,6 +84,14 @@ func TestSearchPages(t *testing.T) {
 			page, _ := window(r, 1000)
 			say(200, "application/dicom+json", answers(page...))(w)
 		}, Search{}, 450, "", 0, 4, false},
+		{"pages, as many as were expected", func(w http.ResponseWriter, r *http.Request) {
+			page, _ := window(r, 1000)
+			say(200, "application/dicom+json", answers(page...))(w)
+		}, Search{Expect: 450}, 450, "", 0, 3, false},
+		{"pages, more than were expected", func(w http.ResponseWriter, r *http.Request) {
+			page, _ := window(r, 1000)
+			say(200, "application/dicom+json", answers(page...))(w)
+		}, Search{Expect: 400}, 450, "", 0, 4, false},
 		{"a lower limit, 204 at the end", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 100)
 			if len(page) == 0 {

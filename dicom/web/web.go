@@ -21,6 +21,7 @@ import (
 // Config says where a server is and how to speak to it.
 type Config struct {
 	Root string // https://pacs.example/dicom-web, with or without a slash at the end
+	Name string // of the server, in errors; empty: its host and port
 	// QIDO, WADO and STOW are paths below Root, for servers that have one for each service. They may be empty.
 	QIDO, WADO, STOW string
 	TLS              *tls.Config // nil: TLS 1.2 or newer, with the authorities of the system

@@ -31,7 +31,8 @@ const (
 	AtObject  = "web object"  // before each object of WADO-RS
 	AtSent    = "web sent"    // when it was sent
 	AtPart    = "web part"    // before the data set of each part of STOW-RS is read
-	AtKept    = "web kept"    // when it was read and kept
+	AtKept    = "web kept"    // when its data set was read and kept
+	AtMatch   = "web match"   // when an answer of a search, or of metadata, was written
 	AtAnswer  = "web answer"  // before the answer of STOW-RS
 )
 
@@ -50,11 +51,13 @@ type Backend interface {
 	Recall(study string) int
 	// Keep takes an instance, and returns the Failure Reason (0008,1197), 0 if there is none. The error is one of
 	// reading: the data set is no DICOM, or the body broke off.
-	Keep(a Arrival) (reason int, err error)
+	Keep(ctx context.Context, r *Request, a Arrival) (reason int, err error)
 	// State returns the faults of a study or instance.
 	State(uid string) *State
 
 	Gate(ctx context.Context, point string, number int, sopInstanceUID string, r *Request)
+	// Answered is called for each answer of a search or of metadata that was written.
+	Answered(ctx context.Context, r *Request, ds *stream.DataSet)
 	// Begun and Ended record a request; id is what Begun returned.
 	Begun(r Request) (id int)
 	Ended(id int, r Request)
@@ -83,6 +86,7 @@ type Instance struct {
 type Arrival struct {
 	Meta   stream.FileMeta
 	Object *stream.Object
+	Number int  // of the part, counted from 1
 	Reason int  // Failure Reason with which it is refused; 0: none
 	Lose   bool // it is not kept
 }
@@ -398,6 +402,9 @@ func (a *answer) Write(b []byte) (int, error) {
 	}
 	return n, a.end(a.cut)
 }
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // end ends the body.
 func (a *answer) end(how string) error {

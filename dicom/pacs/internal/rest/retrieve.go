@@ -174,13 +174,12 @@ func (g *retrieval) send(status int, objects []Instance) error {
 	g.w.WriteHeader(status)
 	for i, in := range objects {
 		g.number = i + 1
-		g.gate(AtObject, g.number, in.SOPInstanceUID)
 		times := 1
 		if g.f.Twice && !single {
 			times = 2
 		}
-		for range times {
-			if err := g.object(in, single); err != nil {
+		for n := range times {
+			if err := g.object(in, single, n == 0); err != nil {
 				return err
 			}
 		}
@@ -192,8 +191,9 @@ func (g *retrieval) send(status int, objects []Instance) error {
 	return g.body.close()
 }
 
-// object sends an instance as a file (PS3.10).
-func (g *retrieval) object(in Instance, single bool) error {
+// object sends an instance as a file (PS3.10). It stops at the gate when what is before it has been sent, its delimiter
+// included.
+func (g *retrieval) object(in Instance, single, first bool) error {
 	open := in.Open
 	if values, ok := g.f.Inside[in.SOPInstanceUID]; ok && in.OpenWith != nil {
 		open = func() (io.ReadCloser, error) { return in.OpenWith(values) }
@@ -219,6 +219,12 @@ func (g *retrieval) object(in Instance, single bool) error {
 	}
 	if here {
 		g.w.paused = false
+	}
+	if first {
+		if err := http.NewResponseController(g.w).Flush(); err != nil {
+			return err
+		}
+		g.gate(AtObject, g.number, in.SOPInstanceUID)
 	}
 	meta := stream.FileMeta{
 		MediaStorageSOPClassUID: in.SOPClassUID, MediaStorageSOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: syntax,
@@ -283,6 +289,7 @@ func (x *exchange) metadata() {
 			return // the client has gone, or the body ends here
 		}
 		x.rq.Objects++
+		x.h.b.Answered(x.r.Context(), &x.rq, ds)
 	}
 	_ = l.end() // the client has gone: nobody to tell
 }

@@ -223,6 +223,7 @@ func (x *exchange) answers(f SearchFaults, found []Match) {
 			if l.add(ds, dicomjson.Options{}) != nil {
 				return // the client has gone, or the body ends here
 			}
+			x.h.b.Answered(x.r.Context(), &x.rq, ds)
 		}
 	}
 	_ = l.end() // the client has gone: nobody to tell

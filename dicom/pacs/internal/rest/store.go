@@ -120,14 +120,16 @@ func (g *storing) part(part *multipart.Part) error {
 		_, _ = io.Copy(io.Discard, data) // its error is kept
 		return data.err
 	}
-	a := Arrival{Meta: meta, Object: o, Lose: slices.Contains(g.f.Lose, uid), Reason: g.state.reason(g.f, uid)}
+	a := Arrival{
+		Meta: meta, Object: o, Number: g.number, Lose: slices.Contains(g.f.Lose, uid), Reason: g.state.reason(g.f, uid),
+	}
 	if _, there := g.h.b.Instance(uid); there && g.f.Duplicates != 0 && a.Reason == 0 {
 		a.Reason = g.f.Duplicates
 	}
 	if study := o.Header().Text(dict.StudyInstanceUID); g.res.study != "" && study != g.res.study {
 		a.Reason = ProcessingFailure
 	}
-	reason, err := g.h.b.Keep(a)
+	reason, err := g.h.b.Keep(g.r.Context(), &g.rq, a)
 	if err != nil && data.err == nil {
 		reason = CannotUnderstand
 	}
@@ -139,7 +141,6 @@ func (g *storing) part(part *multipart.Part) error {
 		g.state.arrive(uid)
 	}
 	g.results = append(g.results, result{class: class, uid: uid, failure: reason, warning: g.f.Warnings[uid]})
-	g.gate(AtKept, g.number, uid)
 	return nil
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package pacs
+package match
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-func TestMatch(t *testing.T) {
+func TestValues(t *testing.T) {
 	for _, test := range []struct {
 		vr           dict.VR
 		want, values string // multiple values with a backslash
@@ -58,7 +58,7 @@ func TestMatch(t *testing.T) {
 			values = strings.Split(test.values, `\`)
 		}
 		require.Equal(
-			t, test.matches, match(test.vr, strings.Split(test.want, `\`), values),
+			t, test.matches, Values(test.vr, strings.Split(test.want, `\`), values),
 			"%s %q in %q", test.vr, test.want, test.values,
 		)
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package pacs
+// Package match tells whether the values of an attribute are what a query asks for (PS3.4 C.2.2.2).
+package match
 
 import (
 	"slices"
@@ -9,9 +10,9 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// match reports whether one of the values is what one of the wanted asks for (PS3.4 C.2.2.2): a single value, a list of
-// UIDs, wild cards, a range.
-func match(vr dict.VR, wanted, values []string) bool {
+// Values reports whether one of the values is what one of the wanted asks for (PS3.4 C.2.2.2): a single value, a list
+// of UIDs, wild cards, a range. Nothing wanted, or * alone, is universal matching.
+func Values(vr dict.VR, wanted, values []string) bool {
 	if !slices.ContainsFunc(wanted, func(w string) bool { return strings.Trim(w, "*") != "" }) {
 		return true // universal
 	}
