@@ -103,7 +103,7 @@ func (q *Queries) GetDicomNodeByName(ctx context.Context, name string) (DicomNod
 }
 
 const getServerState = `-- name: GetServerState :one
-SELECT server_id, paused, breaker, breaker_reason, probe_at, next_start_at, batch_cap, interactive_cap, outside_cap, studies_per_minute, mb_per_second, caps_until, opens_at, opens_zone, breaker_at, move_limit, moves_good, allowance, ceiling, tries, trial_task, echo, echoed, refused_task, succeeded_task, succeeded_at, troubled_at FROM server_state WHERE server_id = $1
+SELECT server_id, paused, breaker, breaker_reason, probe_at, next_start_at, batch_cap, interactive_cap, outside_cap, studies_per_minute, mb_per_second, caps_until, opens_at, opens_zone, breaker_at, move_limit, moves_good, allowance, ceiling, tries, trial_task, echo, echoed, refused_task, succeeded_task, succeeded_at, troubled_at, asked_seconds FROM server_state WHERE server_id = $1
 `
 
 func (q *Queries) GetServerState(ctx context.Context, serverID int64) (ServerState, error) {
@@ -137,6 +137,7 @@ func (q *Queries) GetServerState(ctx context.Context, serverID int64) (ServerSta
 		&i.SucceededTask,
 		&i.SucceededAt,
 		&i.TroubledAt,
+		&i.AskedSeconds,
 	)
 	return i, err
 }
@@ -312,8 +313,19 @@ func (q *Queries) ServerAt(ctx context.Context, arg ServerAtParams) (int64, erro
 	return id, err
 }
 
+const serverByAETitle = `-- name: ServerByAETitle :one
+SELECT id FROM servers WHERE ae_title = $1
+`
+
+func (q *Queries) ServerByAETitle(ctx context.Context, aeTitle string) (int64, error) {
+	row := q.db.QueryRow(ctx, serverByAETitle, aeTitle)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const serversByID = `-- name: ServersByID :many
-SELECT n.name, n.created_at, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s, s.qido_rs, s.wado_rs, s.stow_rs, s.web_root_url, s.web_qido_prefix, s.web_wado_prefix, s.web_stow_prefix, s.web_auth, s.web_user, s.web_sealed_secret, s.web_header_name, s.web_token_url, s.web_client_id, s.web_client_auth, s.web_scope, s.web_audience, s.web_resource, s.web_max_request_mb, s.web_answer_patience_s, s.moves_first, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, coalesce(v.method, '')::text AS verify_method, coalesce(v.patience_s, 0)::integer AS verify_patience_s,
+SELECT n.name, n.created_at, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s, s.qido_rs, s.wado_rs, s.stow_rs, s.web_root_url, s.web_qido_prefix, s.web_wado_prefix, s.web_stow_prefix, s.web_auth, s.web_user, s.web_sealed_secret, s.web_header_name, s.web_token_url, s.web_client_id, s.web_client_auth, s.web_scope, s.web_audience, s.web_resource, s.web_max_request_mb, s.web_answer_patience_s, s.moves_first, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, st.asked_seconds, coalesce(v.method, '')::text AS verify_method, coalesce(v.patience_s, 0)::integer AS verify_patience_s,
        ARRAY(SELECT d.name FROM direct_moves m JOIN dicom_nodes d ON d.id = m.destination_id WHERE m.source_id = s.id ORDER BY d.name)::text[] AS direct_names,
        ARRAY(SELECT m.ae_title FROM direct_moves m JOIN dicom_nodes d ON d.id = m.destination_id WHERE m.source_id = s.id ORDER BY d.name)::text[] AS direct_titles
 FROM servers s
@@ -441,6 +453,7 @@ func (q *Queries) ServersByID(ctx context.Context, ids []int64) ([]ServersByIDRo
 			&i.ServerState.SucceededTask,
 			&i.ServerState.SucceededAt,
 			&i.ServerState.TroubledAt,
+			&i.ServerState.AskedSeconds,
 			&i.VerifyMethod,
 			&i.VerifyPatienceS,
 			&i.DirectNames,

@@ -345,6 +345,9 @@ func (q *Queries) Undeliver(ctx context.Context, arg UndeliverParams) error {
 }
 
 const voidAsked = `-- name: VoidAsked :exec
+WITH intended AS (
+    DELETE FROM intended_stores i WHERE i.task_id = $2
+)
 UPDATE tasks SET delivered_to = $1, duplicates_passed = false, counted_before = '{}' WHERE id = $2 AND lease_token = $3::bigint
 `
 
@@ -363,6 +366,8 @@ func (q *Queries) VoidAsked(ctx context.Context, arg VoidAskedParams) error {
 const voidLedger = `-- name: VoidLedger :exec
 WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = $2
+), intended AS (
+    DELETE FROM intended_stores i WHERE i.task_id = $2
 ), summary AS (
     DELETE FROM task_series s WHERE s.task_id = $2
 ), deidentified AS (

@@ -116,7 +116,7 @@ WITH kinds AS (
     WHERE j.active
     GROUP BY j.verified, j.paused, j.outside_windows, j.source_id, j.destination_id
 ), servers AS (
-    SELECT st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, coalesce(st.caps_until > schedule_now(), true) AS current,
+    SELECT st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, st.asked_seconds, coalesce(st.caps_until > schedule_now(), true) AS current,
            (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
     FROM server_state st
 )

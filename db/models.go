@@ -230,6 +230,11 @@ type IdempotencyKey struct {
 	CreatedAt  time.Time
 }
 
+type IntendedStore struct {
+	TaskID         int64
+	SopInstanceUid string
+}
+
 type Job struct {
 	ID                int64
 	Kind              string
@@ -601,6 +606,7 @@ type ServerState struct {
 	SucceededTask    *int64
 	SucceededAt      *time.Time
 	TroubledAt       *time.Time
+	AskedSeconds     float64
 }
 
 type ServerUse struct {

@@ -85,7 +85,7 @@ func (q *Queries) DeleteWorkers(ctx context.Context, memberName string) error {
 }
 
 const lockPressure = `-- name: LockPressure :one
-SELECT st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, schedule_now()::timestamptz AS now,
+SELECT st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, st.asked_seconds, schedule_now()::timestamptz AS now,
        (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
 FROM server_state st
 WHERE st.server_id = $1
@@ -130,6 +130,7 @@ func (q *Queries) LockPressure(ctx context.Context, serverID int64) (LockPressur
 		&i.ServerState.SucceededTask,
 		&i.ServerState.SucceededAt,
 		&i.ServerState.TroubledAt,
+		&i.ServerState.AskedSeconds,
 		&i.Now,
 		&i.Used,
 	)
@@ -328,7 +329,7 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 const putPressure = `-- name: PutPressure :exec
 UPDATE server_state
 SET breaker = $2, breaker_reason = $3, breaker_at = $4, probe_at = $5, allowance = $6, ceiling = $7, tries = $8, trial_task = $9, echo = $10,
-    echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15
+    echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15, asked_seconds = $16
 WHERE server_id = $1
 `
 
@@ -348,6 +349,7 @@ type PutPressureParams struct {
 	SucceededTask *int64
 	SucceededAt   *time.Time
 	TroubledAt    *time.Time
+	AskedSeconds  float64
 }
 
 func (q *Queries) PutPressure(ctx context.Context, arg PutPressureParams) error {
@@ -367,6 +369,7 @@ func (q *Queries) PutPressure(ctx context.Context, arg PutPressureParams) error 
 		arg.SucceededTask,
 		arg.SucceededAt,
 		arg.TroubledAt,
+		arg.AskedSeconds,
 	)
 	return err
 }
@@ -429,7 +432,7 @@ func (q *Queries) ScheduleNow(ctx context.Context) (time.Time, error) {
 }
 
 const serverSchedules = `-- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at,
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, st.asked_seconds,
        coalesce(used.batch, 0)::bigint AS batch_in_use, coalesce(used.interactive, 0)::bigint AS interactive_in_use, schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
@@ -504,6 +507,7 @@ func (q *Queries) ServerSchedules(ctx context.Context, ids []int64) ([]ServerSch
 			&i.ServerState.SucceededTask,
 			&i.ServerState.SucceededAt,
 			&i.ServerState.TroubledAt,
+			&i.ServerState.AskedSeconds,
 			&i.BatchInUse,
 			&i.InteractiveInUse,
 			&i.Now,

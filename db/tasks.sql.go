@@ -584,6 +584,8 @@ func (q *Queries) RequestTaskCancel(ctx context.Context, id int64) error {
 const resetTask = `-- name: ResetTask :exec
 WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = $1
+), intended AS (
+    DELETE FROM intended_stores i WHERE i.task_id = $1
 ), summary AS (
     DELETE FROM task_series s WHERE s.task_id = $1
 ), deidentified AS (

@@ -36,7 +36,7 @@ WITH task AS (
     FROM (SELECT st.server_id, pace.start, schedule_now() + make_interval(secs => bound.probe) AS probe
           FROM server_state st
           CROSS JOIN LATERAL (SELECT schedule_now() + make_interval(secs => CASE WHEN st.studies_per_minute > 0 THEN 61.5 / st.studies_per_minute ELSE 0 END) AS start) pace
-          CROSS JOIN LATERAL (SELECT greatest(sqlc.arg(probe_seconds)::float8, CASE WHEN st.trial_task IS NOT NULL THEN 90 END) AS probe) bound
+          CROSS JOIN LATERAL (SELECT greatest(sqlc.arg(probe_seconds)::float8, st.asked_seconds, CASE WHEN st.trial_task IS NOT NULL THEN 90 END) AS probe) bound
           WHERE st.probe_at > schedule_now() + make_interval(secs => bound.probe + 5) OR st.next_start_at > pace.start + interval '5 seconds'
           FOR NO KEY UPDATE OF st SKIP LOCKED) late
     WHERE u.server_id = late.server_id
@@ -61,7 +61,7 @@ SELECT ((SELECT count(*) FROM task) + (SELECT count(*) FROM lonely) + (SELECT co
 -- and a start that lies further ahead than its rate allows counts as past. Within its rate it stays.
 -- name: ResetServer :exec
 UPDATE server_state
-SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
+SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, asked_seconds = 0, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
     echoed = false, refused_task = NULL, succeeded_task = NULL,
     next_start_at = CASE WHEN next_start_at <= schedule_now() + make_interval(secs => CASE WHEN studies_per_minute > 0 THEN 61.5 / studies_per_minute ELSE 0 END)
                          THEN next_start_at END

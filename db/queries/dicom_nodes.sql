@@ -35,6 +35,9 @@ SELECT id, name, kind, created_at FROM dicom_nodes WHERE id = $1;
 -- name: GetDicomNodeByName :one
 SELECT id, name, kind, created_at FROM dicom_nodes WHERE lower(name) = lower(sqlc.arg(name));
 
+-- name: ServerByAETitle :one
+SELECT id FROM servers WHERE ae_title = sqlc.arg(ae_title);
+
 -- ServersByID gives servers with all that a task needs to know of them. The array comes from a subquery, as in Lacking.
 -- name: ServersByID :many
 SELECT n.name, n.created_at, sqlc.embed(s), sqlc.embed(st), coalesce(v.method, '')::text AS verify_method, coalesce(v.patience_s, 0)::integer AS verify_patience_s,

@@ -120,6 +120,8 @@ WHERE job_id = $1 AND status = $2;
 -- name: RestartTasks :exec
 WITH ledger AS (
     DELETE FROM delivered d USING tasks t WHERE t.id = d.task_id AND t.job_id = $1
+), intended AS (
+    DELETE FROM intended_stores i USING tasks t WHERE t.id = i.task_id AND t.job_id = $1
 ), summary AS (
     DELETE FROM task_series s USING tasks t WHERE t.id = s.task_id AND t.job_id = $1
 ), deidentified AS (

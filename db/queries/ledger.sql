@@ -34,6 +34,8 @@ DELETE FROM delivered WHERE task_id = $1 AND source_sop_uid = ANY(sqlc.arg(sourc
 -- name: VoidLedger :exec
 WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = sqlc.arg(id)
+), intended AS (
+    DELETE FROM intended_stores i WHERE i.task_id = sqlc.arg(id)
 ), summary AS (
     DELETE FROM task_series s WHERE s.task_id = sqlc.arg(id)
 ), deidentified AS (
@@ -48,6 +50,9 @@ WHERE t.id = sqlc.arg(id);
 
 -- VoidAsked forgets what a destination was asked before anything was sent, where the task goes to another one.
 -- name: VoidAsked :exec
+WITH intended AS (
+    DELETE FROM intended_stores i WHERE i.task_id = sqlc.arg(id)
+)
 UPDATE tasks SET delivered_to = sqlc.arg(delivered_to), duplicates_passed = false, counted_before = '{}' WHERE id = sqlc.arg(id) AND lease_token = sqlc.arg(token)::bigint;
 
 -- name: PutTaskSeries :exec

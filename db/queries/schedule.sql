@@ -74,7 +74,7 @@ FOR UPDATE OF st;
 -- name: PutPressure :exec
 UPDATE server_state
 SET breaker = $2, breaker_reason = $3, breaker_at = $4, probe_at = $5, allowance = $6, ceiling = $7, tries = $8, trial_task = $9, echo = $10,
-    echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15
+    echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15, asked_seconds = $16
 WHERE server_id = $1;
 
 -- TakeProbe claims the probe of one server whose turn it is, for the whole cluster, with a slot to hold it. The slots must be locked.

@@ -122,6 +122,8 @@ WHERE t.id = p.id AND t.lease_token = p.token AND t.status = 'in_progress';
 -- name: ResetTask :exec
 WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = sqlc.arg(id)
+), intended AS (
+    DELETE FROM intended_stores i WHERE i.task_id = sqlc.arg(id)
 ), summary AS (
     DELETE FROM task_series s WHERE s.task_id = sqlc.arg(id)
 ), deidentified AS (

@@ -40,6 +40,7 @@ type asking struct {
 
 	others   bool // studies were found that belong to somebody else than the row says
 	told     bool // a series has a description
+	cut      bool // the source gave a list that can't be shown to be whole
 	seriesOf map[string][]query.FoundSeries
 }
 
@@ -55,7 +56,7 @@ func (q *asking) ask(ctx context.Context) (list []found, remarks []string, err e
 			return nil, nil, err
 		}
 	}
-	if looksCut(answers, int(q.Node.Server.ResultLimit)) {
+	if !q.cut && looksCut(answers, int(q.Server.Node.Server.ResultLimit)) {
 		remarks = append(remarks, fmt.Sprintf(
 			"The source answered with %d studies, which may be the most that it gives: there may be more. Ask for a "+
 				"shorter time or fewer modalities in a row.", answers,
@@ -70,7 +71,7 @@ func (q *asking) ask(ctx context.Context) (list []found, remarks []string, err e
 		for _, s := range studies {
 			list = append(list, ofStudy(s))
 		}
-		return list, remarks, nil
+		return list, q.doubts(remarks), nil
 	}
 	for _, s := range studies {
 		series, err := q.series(ctx, s)
@@ -84,7 +85,16 @@ func (q *asking) ask(ctx context.Context) (list []found, remarks []string, err e
 	if q.of.SeriesDescription != "" && len(studies) > 0 && !q.told {
 		remarks = append(remarks, "The source says of no series how it is described, so that none could be chosen by that.")
 	}
-	return list, remarks, nil
+	return list, q.doubts(remarks), nil
+}
+
+// doubts adds that the source may have more than it gave, if it may.
+func (q *asking) doubts(remarks []string) []string {
+	if !q.cut {
+		return remarks
+	}
+	return append(remarks, "The source does not give all of its answers page by page, or says itself that it has more: "+
+		"there may be more. Ask for a shorter time or fewer modalities in a row.")
 }
 
 func tooMuch() error {
@@ -112,7 +122,7 @@ func (q *asking) studies(ctx context.Context) (list []query.FoundStudy, answers 
 	s := query.Search{
 		PatientID: q.of.PatientID, AccessionNumber: q.of.AccessionNumber,
 		StudyDateFrom: q.of.StudyDateFrom, StudyDateTo: q.of.StudyDateTo,
-		Modality: strings.Join(q.of.Modalities, ","),
+		Modality: strings.Join(q.of.Modalities, ","), Cut: &q.cut,
 	}
 	if q.of.PatientID == "" { // of a Patient ID it is told below whether it is somebody else's
 		s.PatientBirthDateFrom, s.PatientBirthDateTo = q.of.PatientBirthDate, q.of.PatientBirthDate
@@ -197,6 +207,10 @@ func (q *asking) listed(ctx context.Context, s query.FoundStudy) (list []query.F
 		return list, nil
 	}
 	for series, err := range q.Series(ctx, s.StudyInstanceUID, s.PatientID) {
+		if query.NotWhole(err) {
+			q.cut = true
+			break
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -227,7 +241,11 @@ func (q *asking) lookUp(ctx context.Context) error {
 	if q.of.AccessionNumber != "" && q.of.PatientID == "" {
 		return nil
 	}
-	s := query.Search{PatientID: q.of.PatientID, Limit: 1}
+	if q.cut {
+		return fault.Permanent("none of the studies that the source gave fits this row, and it may have more than it gave; " +
+			"ask for a shorter time or fewer modalities in the row")
+	}
+	s := query.Search{PatientID: q.of.PatientID, Limit: 1, Cut: &q.cut}
 	if q.of.PatientID == "" {
 		s.PatientBirthDateFrom, s.PatientBirthDateTo, s.Limit = q.of.PatientBirthDate, q.of.PatientBirthDate, 0
 	}
@@ -242,6 +260,8 @@ func (q *asking) lookUp(ctx context.Context) error {
 		known = true
 	}
 	switch {
+	case q.cut:
+		return q.lookUp(ctx)
 	case known && q.of.PatientID != "":
 		q.others = true
 		return q.lookUp(ctx)

@@ -68,8 +68,12 @@ func (svc *Service) FindingsOfUnsaved(
 		if err != nil {
 			return nil, err
 		}
+		unasked := s.Supports == (nodes.Supports{})
+		if unasked && node.Server.WebRootUrl != "" { // what can be tried; whether it takes what is sent can't be
+			node.Server.QidoRs, node.Server.WadoRs = true, true
+		}
 		d := svc.doctor(node, tell)
-		d.unsaved, d.unasked = true, s.Supports == (nodes.Supports{})
+		d.unsaved, d.unasked = true, unasked
 		if d.slot, err = svc.slotOfUnsaved(ctx, node, &d.peer); err != nil {
 			return nil, err
 		}

@@ -57,6 +57,8 @@ type doctor struct {
 	tell    func(Check) // is told of each check as it is done
 	report  Report
 	offers  map[string]bool // by SOP class
+	byWeb   bool            // it searches by QIDO-RS
+	sampled *sampled        // what C-FIND has found to try; nil: nothing
 }
 
 func (d *doctor) goodf(name, format string, args ...any) {
@@ -80,27 +82,42 @@ func (d *doctor) suggest(setting string, now, suggested any, why string) {
 // examine goes as far as the server lets it. The error is of the context or the database only: what the server does
 // wrong is a check.
 func (d *doctor) examine(ctx context.Context) error {
-	if d.peer.Addr == "" {
-		d.badf("association", "The server is reached by DICOMweb alone, and ADIT checks only associations.")
-		return ctx.Err()
+	if d.peer.Addr != "" {
+		d.associations(ctx)
 	}
+	if d.peer.Web != nil && ctx.Err() == nil {
+		(&webDoctor{doctor: d}).web(ctx)
+	}
+	return ctx.Err()
+}
+
+// associations tries what goes over associations.
+func (d *doctor) associations(ctx context.Context) {
 	if d.node.Server.Tls && !d.secured(ctx) || !d.reach(ctx) || ctx.Err() != nil {
-		return ctx.Err()
+		return
 	}
 	if d.node.Server.StoreScp && d.offers[dict.CTImageStorage] {
 		d.takes(ctx)
 	}
 	asked := *d.node.Server
-	asked.FindImages, asked.IgnoreCounts = true, false // whatever the settings say
+	asked.QidoRs, asked.FindImages, asked.IgnoreCounts = false, true, false // whatever the settings say
 	src := &source.Server{
 		Node: nodes.DICOMNode{ID: d.node.ID, Name: d.node.Name, Server: &asked}, Peer: d.peer, Slot: d.slot,
 	}
 	defer src.Release(ctx)
 	if study := d.find(ctx, src); study != nil {
+		d.sampled = study
 		d.retrieve(ctx, src, study)
 		d.move(ctx, src, study)
 	}
-	return ctx.Err()
+}
+
+// asks names a check of searches, by how they are made.
+func (d *doctor) asks(what string) string {
+	if d.byWeb {
+		return "qido " + what
+	}
+	return "find " + what
 }
 
 // reach opens an association, echoes, and compares what the server offers with its settings.
@@ -235,6 +252,7 @@ type sampled struct {
 	inv       *source.Inventory
 	series    *source.SeriesInventory
 	instances []string
+	held      []string // transfer syntaxes that the first instance is held in, by its metadata
 }
 
 // sample is how many instances are retrieved at the most.
@@ -244,18 +262,18 @@ const sample = 8
 // none.
 func (d *doctor) find(ctx context.Context, src *source.Server) *sampled {
 	s := d.node.Server
-	if !s.StudyRootFind && !s.PatientRootFind || !d.offers[src.FindClass()] {
+	if !d.byWeb && (!s.StudyRootFind && !s.PatientRootFind || !d.offers[src.FindClass()]) {
 		return nil
 	}
 	study, err := d.anyStudy(ctx, src)
-	if !d.tried("find studies", err) {
+	if !d.tried(d.asks("studies"), err) {
 		return nil
 	}
 	if study == nil {
-		d.goodf("find studies", "The search works, and finds no study.")
+		d.goodf(d.asks("studies"), "The search works, and finds no study.")
 		return nil
 	}
-	d.lacking("find studies", study, source.StudyKeys)
+	d.lacking(d.asks("studies"), study, source.StudyKeys)
 	if filtered, ok := d.keys(ctx, src, study); ok && filtered {
 		d.cap(ctx, src)
 	}
@@ -263,16 +281,16 @@ func (d *doctor) find(ctx context.Context, src *source.Server) *sampled {
 		Study: study.String(dict.StudyInstanceUID), PatientID: study.String(dict.PatientID),
 		Counted: source.Count(study, dict.NumberOfStudyRelatedInstances),
 	}
-	if !d.tried("find series", src.ListSeries(ctx, inv)) {
+	if !d.tried(d.asks("series"), src.ListSeries(ctx, inv)) {
 		return nil
 	}
 	if len(inv.Series) == 0 {
-		d.badf("find series", "A study's series are listed without a Series Instance UID.")
+		d.badf(d.asks("series"), "A study's series are listed without a Series Instance UID.")
 		return nil
 	}
 	series := inv.Series[0]
-	d.goodf("find series", "A study's series are listed.")
-	if _, err := src.ListInstances(ctx, inv, series, source.ImageKeys); !d.tried("find images", err) {
+	d.goodf(d.asks("series"), "A study's series are listed.")
+	if _, err := src.ListInstances(ctx, inv, series, source.ImageKeys); !d.tried(d.asks("images"), err) {
 		return nil
 	}
 	d.completeness(series, inv)
@@ -304,9 +322,12 @@ func (d *doctor) keys(ctx context.Context, src *source.Server, study *stream.Dat
 		n, err := d.matches(ctx, src, id, 1, nil)
 		var status *dimse.StatusError
 		switch {
-		case errors.As(err, &status):
+		case errors.As(err, &status), d.byWeb && fault.Declined(err):
 			refused = append(refused, key.tag.Keyword())
-		case !d.tried("find keys", err):
+		case query.NotWhole(err): // of answers that match none of the keys
+			ignored = append(ignored, key.tag.Keyword())
+			dates = dates && key.tag != dict.StudyDate
+		case !d.tried(d.asks("keys"), err):
 			return false, false
 		case n > 0:
 			ignored = append(ignored, key.tag.Keyword())
@@ -316,15 +337,20 @@ func (d *doctor) keys(ctx context.Context, src *source.Server, study *stream.Dat
 	switch {
 	case len(refused) > 0:
 		d.badf(
-			"find keys", "The server refuses searches by %s; ask the vendor, or search by something else.",
+			d.asks("keys"), "The server refuses searches by %s; ask the vendor, or search by something else.",
 			strings.Join(refused, ", "),
 		)
 	case len(ignored) > 0:
-		d.goodf("find keys", "The server doesn't filter by %s. ADIT filters its answers again, but such "+
+		d.goodf(d.asks("keys"), "The server doesn't filter by %s. ADIT filters its answers again, but such "+
 			"searches take longer and soon reach its limit of results; "+
 			"add further criteria.", strings.Join(ignored, ", "))
+	case d.byWeb:
+		d.goodf(
+			d.asks("keys"), "The server filters by patient, accession number, modality and date.%s",
+			d.unknownKey(ctx, src, study),
+		)
 	default:
-		d.goodf("find keys", "The server filters by patient, accession number, modality and date.")
+		d.goodf(d.asks("keys"), "The server filters by patient, accession number, modality and date.")
 	}
 	return dates, true
 }
@@ -336,6 +362,9 @@ func (d *doctor) matches(
 ) (int, error) {
 	n := 0
 	for ds, err := range src.Find(ctx, id) {
+		if err != nil && whole(err) == nil {
+			break
+		}
 		if err != nil {
 			src.Abort()
 			return n, err
@@ -361,12 +390,16 @@ func (d *doctor) cap(ctx context.Context, src *source.Server) {
 	for _, back := range recent[1:] {
 		var dates []string
 		n, err := d.within(ctx, src, now.Add(-back), now, limit, &dates)
-		if !d.tried("find limit", err) {
+		if query.NotWhole(err) {
+			d.capped(n, err)
+			return
+		}
+		if !d.tried(d.asks("limit"), err) {
 			return
 		}
 		if n == limit {
 			d.goodf(
-				"find limit", "The server returns more than the %d studies that its result limit allows.", limit-1,
+				d.asks("limit"), "The server returns more than the %d studies that its result limit allows.", limit-1,
 			)
 			return
 		}
@@ -379,15 +412,15 @@ func (d *doctor) cap(ctx context.Context, src *source.Server) {
 			continue
 		}
 		older, err := d.within(ctx, src, now.Add(-back), middle.AddDate(0, 0, -1), limit, nil)
-		if !d.tried("find limit", err) {
+		if !d.tried(d.asks("limit"), err) {
 			return
 		}
 		newer, err := d.within(ctx, src, middle, now, limit, nil)
-		if !d.tried("find limit", err) {
+		if !d.tried(d.asks("limit"), err) {
 			return
 		}
 		if older+newer > n {
-			d.badf("find limit", "The server ends a search after %d studies without saying that there are more. "+
+			d.badf(d.asks("limit"), "The server ends a search after %d studies without saying that there are more. "+
 				"Ask its administrator to raise the limit, or search for less at once.", n)
 			if n < limit-1 {
 				d.suggest(
@@ -398,7 +431,16 @@ func (d *doctor) cap(ctx context.Context, src *source.Server) {
 			return
 		}
 	}
-	d.goodf("find limit", "The search reached no limit of results.")
+	d.goodf(d.asks("limit"), "The search reached no limit of results.")
+}
+
+// capped says that the server does not give all answers to a search by QIDO-RS, and does not go on behind them.
+func (d *doctor) capped(n int, err error) {
+	d.badf(d.asks("limit"), "%s. Ask its administrator to raise the limit, or for pages (limit and offset).",
+		strings.TrimSuffix(fault.Sentence(err), "."))
+	if limit := int(d.node.Server.ResultLimit); n > 0 && n < limit {
+		d.suggest("result_limit", limit, n, "the server never returns more studies, so a list that ends there is incomplete")
+	}
 }
 
 // within counts the studies of a period, both days included.
@@ -425,7 +467,7 @@ func (d *doctor) completeness(s *source.SeriesInventory, inv *source.Inventory) 
 	asks := d.node.Server.FindImages
 	switch {
 	case s.Listed && (s.Counted < 0 || s.Counted == len(s.Instances)):
-		d.goodf("find images", "The server lists single instances: a transfer can be proven complete.")
+		d.goodf(d.asks("images"), "The server lists single instances: a transfer can be proven complete.")
 		if !asks {
 			d.suggest(
 				"find_images", false, true, "the server lists instances, so a retry fetches only what is missing",
@@ -433,23 +475,27 @@ func (d *doctor) completeness(s *source.SeriesInventory, inv *source.Inventory) 
 		}
 	case s.Listed:
 		d.badf(
-			"find images",
+			d.asks("images"),
 			"The server lists only %[2]d instances of a series of %[1]d: it caps its answers, or counts wrongly. Ask its "+
 				"administrator to raise the limit.",
 			s.Counted, len(s.Instances),
 		)
 	case s.Counted >= 0 || inv.Counted >= 0:
 		d.goodf(
-			"find images",
+			d.asks("images"),
 			"The server counts instances but doesn't list them (no IMAGE level): the count proves a transfer complete, and a "+
 				"retry asks for whole series.",
 		)
 		if asks {
 			d.suggest("find_images", true, false, "the server doesn't list instances; ADIT asks for its counts only")
 		}
+	case d.byWeb:
+		d.badf(d.asks("images"), "The server neither lists nor counts instances: no transfer from here can be proven "+
+			"complete, and each ends as a Warning. Ask the vendor for searches for instances by QIDO-RS, or for metadata by "+
+			"WADO-RS.")
 	default:
-		d.badf("find images", "The server neither lists nor counts instances: no transfer from here can be proven complete, "+
-			"and each ends as a Warning. Ask the vendor for C-FIND at IMAGE level.")
+		d.badf(d.asks("images"), "The server neither lists nor counts instances: no transfer from here can be proven "+
+			"complete, and each ends as a Warning. Ask the vendor for C-FIND at IMAGE level.")
 	}
 }
 
@@ -464,6 +510,9 @@ func (d *doctor) anyStudy(ctx context.Context, src *source.Server) (*stream.Data
 			found = ds
 			return true
 		})
+		if query.NotWhole(err) {
+			err = nil // the next period has more
+		}
 		if err != nil || found != nil {
 			return found, err
 		}

@@ -26,7 +26,7 @@ func (d *doctor) secured(ctx context.Context) bool {
 	}
 	state, err := d.slot.Handshake(ctx, d.peer, lookingOnly(cfg))
 	if err == nil {
-		d.certificate(state)
+		d.certificate("TLS", state, leafOf(cfg))
 		return true
 	}
 	d.badf("TLS", "%s", fault.Sentence(err))
@@ -54,8 +54,9 @@ func lookingOnly(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// certificate says who the server is by its certificate.
-func (d *doctor) certificate(state tls.ConnectionState) {
+// certificate says who the server is by its certificate, under the name of a check; own, if not nil, is what ADIT shows
+// there.
+func (d *doctor) certificate(name string, state tls.ConnectionState, own *x509.Certificate) {
 	cert := state.PeerCertificates[0]
 	until, left := cert.NotAfter.Format("2006-01-02"), time.Until(cert.NotAfter)
 	const what = "%s, with a certificate of %q by %q, valid until %s"
@@ -63,28 +64,25 @@ func (d *doctor) certificate(state tls.ConnectionState) {
 	subject, issuer := cert.Subject.String(), cert.Issuer.String()
 	switch {
 	case left < 0:
-		d.badf("TLS", what+": it has expired; ask its administrator to renew it.", version, subject, issuer, until)
+		d.badf(name, what+": it has expired; ask its administrator to renew it.", version, subject, issuer, until)
 	case left < soon:
 		d.badf(
-			"TLS", what+": it expires in %d days; ask its administrator to renew it.",
+			name, what+": it expires in %d days; ask its administrator to renew it.",
 			version, subject, issuer, until, int(left.Hours()/24),
 		)
 	default:
-		d.goodf("TLS", what+".", version, subject, issuer, until)
+		d.goodf(name, what+".", version, subject, issuer, until)
 	}
-	if own := d.ownCertificate(); own != nil {
-		if left := time.Until(own.NotAfter); left < soon {
-			d.badf("TLS (ours)",
-				"The certificate that ADIT shows there is valid until %s; renew it, and set it with its key.",
-				own.NotAfter.Format("2006-01-02"),
-			)
-		}
+	if own != nil && time.Until(own.NotAfter) < soon {
+		d.badf("TLS (ours)",
+			"The certificate that ADIT shows there is valid until %s; renew it, and set it with its key.",
+			own.NotAfter.Format("2006-01-02"),
+		)
 	}
 }
 
-func (d *doctor) ownCertificate() *x509.Certificate {
-	cfg, err := d.peer.TLS()
-	if err != nil || len(cfg.Certificates) == 0 {
+func leafOf(cfg *tls.Config) *x509.Certificate {
+	if len(cfg.Certificates) == 0 {
 		return nil
 	}
 	return cfg.Certificates[0].Leaf

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package door is the only way to a configured server: it opens associations there, and only while it holds a slot. One
-// slot is one association. Slots are rows in the database, counted against the caps of the server over the whole
-// cluster.
+// Package door is the only way to a configured server: it opens associations there, and connections for requests of
+// DICOMweb, and only while it holds a slot. One slot is one of either. Slots are rows in the database, counted against
+// the caps of the server over the whole cluster.
 package door
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/dicom/web"
 )
 
 const (
@@ -65,6 +66,7 @@ type Peer struct {
 	MaxPDU              uint32 // bytes announced, without the PDU header
 	IdleTimeout         time.Duration
 	TLS                 func() (*tls.Config, error) // nil: none
+	Web                 func() (web.Config, error)  // by DICOMweb; nil: not at all
 }
 
 // Door gives slots, and associations to those who hold one. It is safe for concurrent use.
@@ -87,7 +89,8 @@ func NewDoor(pool *pgxpool.Pool) *Door {
 	return &Door{
 		pool: pool, q: db.New(pool), freed: make(chan struct{}), terms: map[uuid.UUID]*term{},
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "adit_associations_open", Help: "Associations that this process has open to a server.",
+			Name: "adit_associations_open",
+			Help: "Associations, and connections for DICOMweb, that this process has open to a server.",
 		}, []string{"server"}),
 	}
 }
@@ -114,14 +117,15 @@ func (d *Door) Slot(id, serverID int64) *Slot {
 	return &Slot{ServerID: serverID, door: d, id: id, term: d.terms[d.member]}
 }
 
-// Slot is the right to hold one association open. It is used by one goroutine at a time.
+// Slot is the right to hold one association open, or one connection for requests. It is used by one goroutine at a
+// time.
 type Slot struct {
 	ServerID int64
 
 	door *Door
 	id   int64
 	term *term // of the incarnation for which it was taken
-	open *Association
+	open interface{ Abort() }
 }
 
 // ID is the slot's in the database.
@@ -364,13 +368,19 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 		}
 		return nil, &NoAssociation{err}
 	}
+	opened := &Association{Association: a, slot: s, gauge: s.gauge(peer)}
+	s.open = opened
+	opened.gauge.Inc()
+	return opened, nil
+}
+
+// gauge counts what is open to a server.
+func (s *Slot) gauge(peer Peer) prometheus.Gauge {
 	label := peer.Name
 	if s.ServerID < 0 {
 		label = "" // any name that somebody tries would be a series of its own
 	}
-	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(label)}
-	s.open.gauge.Inc()
-	return s.open, nil
+	return s.door.open.WithLabelValues(label)
 }
 
 // named has an error name the server, and not where it is nor its AE title: people without staff rights read it.

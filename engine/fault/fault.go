@@ -110,7 +110,16 @@ func Unreachable(err error) bool {
 		return OutOfResources(status.Status)
 	}
 	connect, ok := errors.AsType[*ul.ConnectError](err)
-	return ok && !connect.Settings
+	return ok && !connect.Settings || webUnreachable(err)
+}
+
+// Declined reports whether an error is a server's answer that it does not do what it was asked at all, rather than that
+// it can't do it now.
+func Declined(err error) bool {
+	if status, ok := errors.AsType[*dimse.StatusError](err); ok {
+		return !OutOfResources(status.Status)
+	}
+	return webDeclined(err)
 }
 
 // NeedsSettings reports whether a server stays unavailable until a setting is corrected, here or there: its address, an
@@ -123,7 +132,7 @@ func NeedsSettings(err error) bool {
 		return !rejected.Transient()
 	}
 	_, ok := errors.AsType[*ul.NotDICOMError](err)
-	return ok
+	return ok || webNeedsSettings(err)
 }
 
 // PeerRefused reports whether an error is a server's answer that it doesn't do what was asked.
@@ -138,7 +147,7 @@ func PeerRefused(err error) bool {
 	}
 	return errors.As(err, &rejected) || errors.As(err, &notDICOM) ||
 		errors.As(err, &noContexts) || errors.As(err, &noContext) ||
-		errors.As(err, &status)
+		errors.As(err, &status) || webRefused(err)
 }
 
 // mayPass reports whether a server answered with a failure that another attempt may not meet.
@@ -147,7 +156,8 @@ func mayPass(err error) bool {
 	return ok && status.Meaning().Outcome == dimse.Failed
 }
 
-// PeerFailed reports whether an error means that an association broke, or that what came over it cannot be read.
+// PeerFailed reports whether an error means that an association or a request broke, or that what came over it cannot be
+// read.
 func PeerFailed(err error) bool {
 	var timeout *ul.TimeoutError
 	var lost *ul.LostError
@@ -155,7 +165,7 @@ func PeerFailed(err error) bool {
 	var protocol *ul.ProtocolError
 	var unreadable *dimse.UnreadableError
 	return errors.As(err, &timeout) || errors.As(err, &lost) || errors.As(err, &aborted) || errors.As(err, &protocol) ||
-		errors.As(err, &unreadable) || errors.Is(err, dimse.ErrReleased)
+		errors.As(err, &unreadable) || errors.Is(err, dimse.ErrReleased) || webFailure(err)
 }
 
 // DatabaseTrouble returns why the database can't do what it was asked, nil if an error says nothing of the kind.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/people"
 )
 
@@ -46,7 +47,8 @@ func Kind(err error) string {
 	case own != nil && own.Full:
 		return faultFull
 	case Unreachable(err):
-		if _, answered := errors.AsType[*dimse.StatusError](err); answered {
+		_, status := errors.AsType[*dimse.StatusError](err)
+		if _, answer := errors.AsType[*web.StatusError](err); answer || status {
 			return faultFull
 		}
 		return faultDown

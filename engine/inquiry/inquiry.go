@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
@@ -18,6 +19,7 @@ import (
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/query"
+	"github.com/adit-go/adit/engine/source"
 )
 
 // Service of one engine. It is safe for concurrent use.
@@ -53,17 +55,15 @@ type Of struct {
 	Source nodes.DICOMNode
 }
 
-// Line is an association with the source.
+// Line asks the source, over an association or by requests.
 type Line struct {
 	query.Asking
-	again func(ctx context.Context) (*door.Association, error)
 }
 
 // Again opens a new association in place of one that the source has ended.
 func (l *Line) Again(ctx context.Context) (err error) {
-	l.A.Abort()
-	l.A, err = l.again(ctx)
-	return err
+	l.Server.Abort()
+	return l.Server.Begin(ctx)
 }
 
 // run is one run of a task: from its claim to its outcome.
@@ -75,7 +75,7 @@ type run struct {
 	slot *door.Slot
 
 	loaded bool
-	heard  bool // the source has answered something
+	heard  atomic.Bool // the source has answered something
 	down   *lease.Down
 }
 
@@ -112,20 +112,20 @@ func (r *run) do(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.slot.End()
-	open := func(ctx context.Context) (*door.Association, error) {
-		return r.slot.Open(ctx, r.svc.nodes.Peer(r.of.Source), query.Contexts(r.of.Source))
-	}
-	a, err := open(ctx)
-	if err == nil {
-		r.heard = true
-		line := &Line{query.Asking{A: a, Node: r.of.Source}, open}
+	line := &Line{query.Asking{Server: &source.Server{
+		Node: r.of.Source, Peer: r.svc.nodes.Peer(r.of.Source), Slot: r.slot, Heard: &r.heard,
+	}}}
+	if err = line.Server.Begin(ctx); err == nil {
+		if !nodes.AsksByWeb(r.of.Source.Server) { // a connection is no answer yet
+			r.heard.Store(true)
+		}
 		if err = r.in.Ask(ctx, line); err == nil {
-			_ = line.A.Release(ctx) // it ends in any case
+			line.Server.Release(ctx)
 			return nil
 		}
 	}
 	if fault.Stopped(ctx) == nil {
-		r.down = lease.Asked{Node: r.of.Source, Heard: r.heard, Reads: true, Midway: true}.DownOf(err)
+		r.down = lease.Asked{Node: r.of.Source, Heard: r.heard.Load(), Reads: true, Midway: true}.DownOf(err)
 	}
 	return err
 }
@@ -196,7 +196,7 @@ func (r *run) outcome(err error) lease.Outcome {
 		o.Grow = r.in.Grow
 	}
 	if r.of.Source.Server != nil {
-		o.Servers = []lease.Tested{{Node: r.of.Source, Well: r.heard && o.Down == nil && !o.Waited && !o.Failed}}
+		o.Servers = []lease.Tested{{Node: r.of.Source, Well: r.heard.Load() && o.Down == nil && !o.Waited && !o.Failed}}
 	}
 	return o
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
 )
 
-// Probe asks one server by C-ECHO whether it is available again, if it is this member's turn. It reports whether
-// there was one. A probe is one association, and counts as such.
+// Probe asks one server by C-ECHO whether it is available again, if it is this member's turn, or by QIDO-RS where it is
+// reached by DICOMweb alone. It reports whether there was one. A probe is one association, and counts as such.
 func (svc *Service) Probe(ctx context.Context, member uuid.UUID) (bool, error) {
 	slot, err := svc.Door.ProbeSlot(ctx, member, svc.Config.ProbePause)
 	if slot == nil {
@@ -37,20 +38,47 @@ func (svc *Service) Probe(ctx context.Context, member uuid.UUID) (bool, error) {
 		return true, err
 	}
 	peer := svc.nodes.Peer(n)
-	a, err := slot.Open(
-		ctx, peer, []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: door.PlainSyntaxes}},
-	)
-	if err == nil {
-		if err = a.Echo(ctx); err != nil {
-			a.Abort()
-		} else {
-			_ = a.Release(ctx) // it ends in any case
-		}
+	if peer.Addr == "" {
+		err = probeWeb(ctx, slot, peer, n.Server.QidoRs)
+	} else {
+		err = probe(ctx, slot, peer)
 	}
 	if cause := fault.Stopped(ctx); cause != nil {
 		return true, cause
 	}
 	return true, svc.bookEcho(ctx, n, err)
+}
+
+func probe(ctx context.Context, slot *door.Slot, peer door.Peer) error {
+	a, err := slot.Open(
+		ctx, peer, []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: door.PlainSyntaxes}},
+	)
+	if err != nil {
+		return err
+	}
+	if err = a.Echo(ctx); err != nil {
+		a.Abort()
+		return err
+	}
+	_ = a.Release(ctx) // it ends in any case
+	return nil
+}
+
+// probeWeb asks for one study, or only connects to a server that can't be searched.
+func probeWeb(ctx context.Context, slot *door.Slot, peer door.Peer, search bool) error {
+	w, err := slot.OpenWeb(peer)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if !search {
+		return w.Connect(ctx)
+	}
+	one := web.Search{Level: web.Study, Include: []dict.Tag{dict.StudyInstanceUID}, Limit: 1}
+	for _, err := range w.Search(ctx, one) {
+		return err
+	}
+	return nil
 }
 
 // bookEcho takes down how a C-ECHO fared: whether the server answered it, or refused.
@@ -68,7 +96,7 @@ func (svc *Service) bookEcho(ctx context.Context, n nodes.DICOMNode, echo error)
 			st.BreakerReason = fmt.Sprintf(
 				"DICOM Server %s is not available: %s", n.Name, strings.TrimSuffix(echo.Error(), "."),
 			)
-			st.later()
+			st.later(fault.AskedToWait(echo))
 		} else {
 			st.answered()
 		}

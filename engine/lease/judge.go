@@ -10,6 +10,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/jobs"
@@ -31,7 +32,9 @@ func (svc *Service) JudgeError(o *Outcome, row db.Task, down *Down, err error) {
 		o.Status, o.WaitingReason, o.Waited = jobs.Pending, fault.ReasonOf(err), true
 		pauses := svc.Config.WaitPauses
 		o.Wait = pauses[min(int(row.Waits), len(pauses)-1)]
-		if own, ok := errors.AsType[*fault.Fault](err); ok && own.Wait > 0 {
+		if asked := fault.AskedToWait(err); asked > 0 {
+			o.Wait = asked
+		} else if own, ok := errors.AsType[*fault.Fault](err); ok && own.Wait > 0 {
 			o.Wait, o.Unavailable = own.Wait, own.Unavailable
 		}
 		if o.Down = down; o.Down != nil {
@@ -66,16 +69,21 @@ func (a Asked) DownOf(err error) *Down {
 	if a.Node.Server == nil {
 		return nil
 	}
-	d := &Down{Server: a.Node, Reason: strings.TrimSuffix(err.Error(), ".")}
-	_, d.Silent = errors.AsType[*ul.TimeoutError](err)
+	d := &Down{
+		Server: a.Node, Reason: strings.TrimSuffix(err.Error(), "."), Silent: saidNothing(err), After: fault.AskedToWait(err),
+	}
 	if own, ok := errors.AsType[*fault.Fault](err); ok && own.Full {
 		return d
 	} else if ok && (own.Policy != fault.PolicyAgain || own.Barred) {
 		return nil
 	}
-	if _, unopened := errors.AsType[*door.NoAssociation](err); unopened {
+	if _, none := errors.AsType[*door.NoAssociation](err); none {
 		rejected, isRejected := errors.AsType[*ul.RejectedError](err)
 		d.Gone, d.Echo, d.Early = !isRejected || !rejected.Transient(), !isRejected || !a.Heard, true
+		return d
+	}
+	if closedByWeb(err) {
+		d.Gone, d.Echo, d.Early = true, true, true
 		return d
 	}
 	if fault.Unreachable(err) || !a.Heard && (d.Silent || a.Reads && BrokenOff(err)) {
@@ -87,9 +95,25 @@ func (a Asked) DownOf(err error) *Down {
 	return nil
 }
 
-// BrokenOff reports whether a server ended an association without a word of DIMSE.
+// closedByWeb reports whether nobody can ask a server anything by DICOMweb: it can't be reached, or doesn't take what
+// ADIT shows it.
+func closedByWeb(err error) bool {
+	_, away := errors.AsType[*web.ConnectError](err)
+	_, noToken := errors.AsType[*web.TokenError](err)
+	return away || noToken || fault.Unauthorized(err)
+}
+
+// saidNothing reports whether a server said nothing until the idle timeout.
+func saidNothing(err error) bool {
+	_, byDIMSE := errors.AsType[*ul.TimeoutError](err)
+	_, byWeb := errors.AsType[*web.TimeoutError](err)
+	return byDIMSE || byWeb
+}
+
+// BrokenOff reports whether a server ended an association or a connection without a word.
 func BrokenOff(err error) bool {
 	_, lost := errors.AsType[*ul.LostError](err)
 	_, aborted := errors.AsType[*ul.AbortedError](err)
-	return lost || aborted || errors.Is(err, dimse.ErrReleased)
+	_, broken := errors.AsType[*web.BrokenError](err)
+	return lost || aborted || broken || errors.Is(err, dimse.ErrReleased)
 }

@@ -219,5 +219,7 @@ func (svc *Service) Tidy(ctx context.Context) error {
 	if _, err := svc.Q.DeleteExpiredSlots(ctx); err != nil {
 		return err
 	}
-	return errors.Join(svc.Q.DeleteOldMembers(ctx), svc.Q.EndLostMoves(ctx), svc.Q.DeleteOldMoves(ctx))
+	return errors.Join(
+		svc.Q.DeleteOldMembers(ctx), svc.Q.EndLostMoves(ctx), svc.Q.DeleteOldMoves(ctx), svc.Q.DeleteSettledStores(ctx),
+	)
 }

@@ -44,6 +44,8 @@ type Down struct {
 	Early  bool // it rejected the association, and was not told which study
 	Silent bool // it said nothing until the idle timeout
 	Midway bool // it had answered before: the study may be why
+	// After is how long it asks not to be asked again; 0: it doesn't.
+	After time.Duration
 }
 
 // pressure is what a server has said that it bears of jobs: DESIGN.md, "Pressure".
@@ -69,7 +71,7 @@ func (p *pressure) Put(ctx context.Context, q *db.Queries) error {
 		Allowance: p.Allowance, Ceiling: p.Ceiling, Tries: p.Tries,
 		TrialTask: p.TrialTask, Echo: p.Echo, Echoed: p.Echoed,
 		RefusedTask: p.RefusedTask, SucceededTask: p.SucceededTask,
-		SucceededAt: p.SucceededAt, TroubledAt: p.TroubledAt,
+		SucceededAt: p.SucceededAt, TroubledAt: p.TroubledAt, AskedSeconds: p.AskedSeconds,
 	})
 }
 
@@ -79,8 +81,8 @@ func is(kept *int64, task int64) bool { return kept != nil && *kept == task }
 
 // refuse takes down that a task was refused, and reports whether that is the server's. The first refusal after a
 // success is the study's alone; that of another task, with no success in between, halves what the server is used for at
-// once, down to nothing. A trial says only that there is no room for one more. suspect: the study was refused often
-// while others went through.
+// once, down to nothing. A trial says only that there is no room for one more. A server that names a time is not asked
+// before. suspect: the study was refused often while others went through.
 func (p *pressure) refuse(d *Down, task int64, suspect bool) (servers bool) {
 	suspect = suspect && !d.Early
 	own := is(p.SucceededTask, task) && p.RefusedTask == nil // it had got through itself, and then no further
@@ -90,16 +92,17 @@ func (p *pressure) refuse(d *Down, task int64, suspect bool) (servers bool) {
 	case p.open():
 		if trial {
 			p.BreakerReason, p.Echo = d.Reason, d.Echo && !p.Echoed
-			p.later()
+			p.later(d.After)
 		}
-	case d.Gone:
+		p.notBefore(d.After)
+	case d.Gone, d.After > 0 && !suspect:
 		p.trip(d, own)
 	case !suspect && p.proving():
 		p.Allowance, p.TroubledAt = new(*p.Ceiling-1), &p.now
-		p.later()
+		p.later(d.After)
 		return true
 	case trial:
-		if p.later(); !suspect {
+		if p.later(d.After); !suspect {
 			p.TroubledAt = &p.now
 		}
 		return true
@@ -125,7 +128,7 @@ func (p *pressure) halve(d *Down, own bool) {
 		return
 	}
 	p.Allowance, p.Ceiling, p.TrialTask = &n, new(p.used), nil
-	p.later()
+	p.later(d.After)
 }
 
 // trip opens the breaker. The pauses go on from where they were, if nothing but a C-ECHO or the task itself has got
@@ -136,18 +139,25 @@ func (p *pressure) trip(d *Down, own bool) {
 	}
 	p.Breaker, p.BreakerReason, p.BreakerAt, p.Echo = nodes.BreakerOpen, d.Reason, &p.now, d.Echo && !p.Echoed
 	p.Allowance, p.Ceiling = new(int32), nil
-	p.later()
+	p.later(d.After)
 }
 
-// later has the next try wait, twice as long as the last one.
-func (p *pressure) later() {
+// later has the next try wait, twice as long as the last one, and at least for what the server asks for.
+func (p *pressure) later(asked time.Duration) {
 	longest := p.longest
 	if !p.open() {
 		longest = min(longest, longestMore)
 	}
-	at := p.now.Add(doubled(firstProbe, p.Tries, longest))
-	p.ProbeAt, p.TrialTask = &at, nil
+	at := p.now.Add(max(asked, doubled(firstProbe, p.Tries, longest)))
+	p.ProbeAt, p.AskedSeconds, p.TrialTask = &at, asked.Seconds(), nil
 	p.Tries++
+}
+
+// notBefore has the next try wait for what the server asks for, if that is longer.
+func (p *pressure) notBefore(asked time.Duration) {
+	if at := p.now.Add(asked); asked > 0 && p.ProbeAt != nil && p.ProbeAt.Before(at) {
+		p.ProbeAt, p.AskedSeconds = &at, asked.Seconds()
+	}
 }
 
 // doubled doubles a pause so many times, up to the longest.
@@ -170,7 +180,7 @@ func (p *pressure) Succeed(task int64) {
 		n++ // there was room for this one
 		p.close()
 	case trial && instead:
-		p.later()
+		p.later(0)
 	case trial: // others may yet be refused in its place
 		p.Allowance, p.ProbeAt, p.TrialTask = &n, new(p.now.Add(min(firstProbe, p.longest))), nil
 		return
@@ -192,6 +202,7 @@ func (p *pressure) proving() bool {
 
 func (p *pressure) close() {
 	p.Breaker, p.BreakerReason, p.BreakerAt, p.ProbeAt, p.TrialTask = "closed", "", nil, nil, nil
+	p.AskedSeconds = 0
 }
 
 // answered records that an unavailable server answered a C-ECHO. Whether it does what tasks need of it,
@@ -230,7 +241,7 @@ func (svc *Service) bookRefusal(
 	case servers && st.open(): // it goes on when the server takes something again
 		p.WaitSeconds = 0
 	case o.Wait == 0: // nothing but the refusal says how long
-		p.WaitSeconds = svc.refusedPause(d, times, passed)
+		p.WaitSeconds = max(svc.refusedPause(d, times, passed), d.After.Seconds())
 	}
 	if st.open() && before != nodes.BreakerOpen {
 		svc.Log.WarnContext(ctx, "a server is not available; its tasks wait", "server", d.Server.Name, "reason", d.Reason)

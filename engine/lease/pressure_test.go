@@ -171,6 +171,35 @@ func TestPressure(t *testing.T) {
 			require.True(t, b.refused(task, 1, full))
 		}
 	})
+	t.Run("a server that names a time is not asked before", func(t *testing.T) {
+		b := newBearing(t, 8)
+		busy := Down{Reason: "it asks to wait for 10m0s", After: 10 * time.Minute}
+		require.True(t, b.refused(1, 5, busy), "it is the server's, and at once")
+		b.is(0, true, 10*time.Minute)
+		require.False(t, b.Echo, "a C-ECHO would prove nothing")
+		require.Equal(t, busy.Reason, b.BreakerReason)
+		require.InDelta(t, 600, b.AskedSeconds, 0)
+		require.True(t, b.refused(2, 4, Down{Reason: "full", After: 20 * time.Minute}), "one that was under way")
+		b.is(0, true, 20*time.Minute)
+		require.True(t, b.refused(3, 3, Down{Reason: "full", After: time.Second}))
+		b.is(0, true, 20*time.Minute)
+		b.tried(4)
+		require.True(t, b.refused(4, 1, full))
+		b.is(0, true, 10*time.Second)
+		require.Zero(t, b.AskedSeconds)
+		b.tried(5)
+		require.True(t, b.refused(5, 1, Down{Reason: "full", After: time.Second}))
+		b.is(0, true, 20*time.Second) // it has said so before
+		b.tried(6)
+		b.Succeed(6)
+		b.is(2, false, 0)
+		require.Zero(t, b.AskedSeconds)
+	})
+	t.Run("a study that is refused while others go through proves nothing, whatever time is named", func(t *testing.T) {
+		b := newBearing(t, 4)
+		require.False(t, b.refuse(&Down{Reason: "full", After: time.Hour}, 2, true))
+		require.False(t, b.open())
+	})
 	t.Run("a study that is refused while others go through proves nothing", func(t *testing.T) {
 		b := newBearing(t, 4)
 		b.refused(1, 4, full)

@@ -75,7 +75,7 @@ func (p *partition) Load(ctx context.Context, of inquiry.Of) (err error) {
 // Ask implements inquiry.Inquiry.
 func (p *partition) Ask(ctx context.Context, line *inquiry.Line) error {
 	d := &discovery{
-		limit: int(line.Node.Server.ResultLimit),
+		limit: int(line.Server.Node.Server.ResultLimit),
 		ask: func(ctx context.Context, w query.Window) (query.Answers, error) {
 			a, err := line.Within(ctx, w)
 			if err == nil && a.Gone {
@@ -170,7 +170,7 @@ func (p *partition) seriesOf(ctx context.Context, line *inquiry.Line, s query.Fo
 		if !counts || list[i].Instances >= 0 {
 			continue
 		}
-		if !line.Node.Server.FindImages {
+		if !line.Server.Node.Server.FindImages {
 			p.silent["does not say how many images each series has"]++
 			break
 		}

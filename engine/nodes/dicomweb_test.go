@@ -59,8 +59,8 @@ func TestWithoutAnAddress(t *testing.T) {
 
 	report, err := n.Engine.Doctor.Check(t.Context(), n.Admin, "web")
 	require.NoError(t, err)
-	require.Len(t, report.Checks, 1)
-	require.Contains(t, report.Checks[0].Detail, "reached by DICOMweb alone")
+	require.Len(t, report.Checks, 1, "no association is tried")
+	require.Equal(t, "dicomweb", report.Checks[0].Name)
 }
 
 // TestWhatDICOMwebNeeds: what is missing is named, as is what does not go together.

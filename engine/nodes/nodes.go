@@ -15,10 +15,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
@@ -271,6 +273,23 @@ func (svc *Service) ByName(ctx context.Context, name string) (DICOMNode, error) 
 	return svc.ByID(ctx, row.ID)
 }
 
+// ByAETitle finds a server by its AE title.
+func (svc *Service) ByAETitle(ctx context.Context, aeTitle string) (DICOMNode, error) {
+	id, err := svc.Q.ServerByAETitle(ctx, aeTitle)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return DICOMNode{}, NoServer(aeTitle)
+	}
+	if err != nil {
+		return DICOMNode{}, err
+	}
+	return svc.ByID(ctx, id)
+}
+
+// NoServer says that there is no server of an AE title, for somebody.
+func NoServer(aeTitle string) error {
+	return fmt.Errorf("DICOM server with AE title %q: %w", aeTitle, refusal.ErrNotFound)
+}
+
 // Delete removes a server or folder that no job names. It is for staff, like AddServer and AddFolder.
 func (svc *Service) Delete(ctx context.Context, user people.User, id int64) error {
 	if err := svc.People.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
@@ -394,6 +413,9 @@ func (svc *Service) Peer(n DICOMNode) door.Peer {
 	}
 	if s.Host != "" {
 		peer.Addr = net.JoinHostPort(s.Host, fmt.Sprint(s.Port))
+	}
+	if at, ok := svc.Web(n); ok {
+		peer.Web = func() (web.Config, error) { return svc.webConfig(at) }
 	}
 	if s.Tls {
 		peer.TLS = func() (*tls.Config, error) { return clientTLS(svc.People, *s) }

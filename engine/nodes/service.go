@@ -11,6 +11,7 @@ import (
 // Service of one engine. It is safe for concurrent use.
 type Service struct {
 	*base.Base
+	tokens tokens
 }
 
 // New returns the service of an engine.

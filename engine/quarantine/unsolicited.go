@@ -20,6 +20,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/nodes"
@@ -397,6 +398,10 @@ func (svc *Service) sendQuarantined(ctx context.Context, row db.Quarantine, n no
 			svc.Log.WarnContext(ctx, "a slot can't be given back now", "server", n.Name, "err", err)
 		}
 	}()
+	paced := door.WithPace(ctx, obj, svc.Paces.Server(n.ID), &atomic.Int64{})
+	if nodes.StoresByWeb(n.Server) {
+		return storeByWeb(ctx, slot, peer, row, paced)
+	}
 	a, err := slot.Open(ctx, peer, []dimse.Context{
 		{AbstractSyntax: row.SopClassUid, TransferSyntaxes: []string{row.TransferSyntaxUid}},
 	})
@@ -406,8 +411,7 @@ func (svc *Service) sendQuarantined(ctx context.Context, row db.Quarantine, n no
 	rsp, err := a.Store(ctx, dimse.StoreRequest{
 		SOPClassUID: row.SopClassUid, SOPInstanceUID: row.SopInstanceUid,
 		TransferSyntaxUID: row.TransferSyntaxUid,
-	},
-		door.WithPace(ctx, obj, svc.Paces.Server(n.ID), &atomic.Int64{}))
+	}, paced)
 	if err != nil {
 		a.Abort()
 		return fmt.Errorf("the instance can't be sent to DICOM Server %s: %w", n.Name, err)
@@ -421,4 +425,28 @@ func (svc *Service) sendQuarantined(ctx context.Context, row db.Quarantine, n no
 			Reason: fmt.Sprintf("DICOM Server %s doesn't take it: %s (status %s)", n.Name, m.Text, rsp.Status),
 		}
 	}
+}
+
+// storeByWeb sends an instance by STOW-RS, in a request of its own.
+func storeByWeb(ctx context.Context, slot *door.Slot, peer door.Peer, row db.Quarantine, data io.Reader) error {
+	w, err := slot.OpenWeb(peer)
+	if err != nil {
+		return fmt.Errorf("the instance can't be sent to DICOM Server %s: %w", peer.Name, err)
+	}
+	defer w.Abort()
+	stored, err := w.Store(ctx, "", []web.Outgoing{{
+		SOPClassUID: row.SopClassUid, SOPInstanceUID: row.SopInstanceUid, TransferSyntaxUID: row.TransferSyntaxUid,
+		Open: door.Once(func() io.Reader { return data }),
+	}})
+	if err != nil {
+		return fmt.Errorf("the instance can't be sent to DICOM Server %s: %w", peer.Name, err)
+	}
+	r := stored.Instances[row.SopInstanceUid]
+	if r.Outcome == web.Acknowledged {
+		return nil
+	}
+	return &refusal.Conflict{Reason: fmt.Sprintf(
+		"DICOM Server %s does not say that it took it (status %d, failure reason %d); look whether it has it",
+		peer.Name, stored.Status, r.Failure,
+	)}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/source"
@@ -146,14 +145,14 @@ func (l *level[T]) search(ctx context.Context, user people.User, yield func(T, e
 		l.limit++
 	}
 	of := &sifting[T]{limit: l.limit, yield: yield, key: l.key, shown: map[[2]string]bool{}}
-	return l.svc.withInteractive(ctx, node, findContexts(root), func(a *door.Association) error {
-		patients, err := l.patients(ctx, node, a, root)
+	return l.svc.withInteractive(ctx, node, func(a *source.Server) error {
+		patients, err := l.patients(ctx, a)
 		if err != nil {
 			return err
 		}
 		for _, patient := range patients {
-			_, more, err := of.sift(a.Find(ctx, root, l.query(node, patient)), l.judge)
-			if err != nil || !more {
+			_, more, err := of.sift(a.Find(ctx, l.query(node, patient)), l.judge)
+			if err = toldCut(err, l.cut); err != nil || !more {
 				return err
 			}
 		}
@@ -184,16 +183,14 @@ func (l *level[T]) tidy() error {
 }
 
 // patients are those under whom the study is asked for: one, whose ID is empty for a server that needs none.
-func (l *level[T]) patients(ctx context.Context, node nodes.DICOMNode, a *door.Association, root string) (
-	list []string, err error,
-) {
-	if node.Server.StudyRootFind || l.patientID != "" {
+func (l *level[T]) patients(ctx context.Context, a *source.Server) (list []string, err error) {
+	if !nodes.NeedsPatient(a.Node.Server) || l.patientID != "" {
 		return []string{l.patientID}, nil
 	}
 	id := source.LevelQuery("STUDY", []dict.Tag{dict.StudyInstanceUID, dict.PatientID})
 	id.Set(dict.StudyInstanceUID, l.study)
-	for ds, err := range a.Find(ctx, root, id) {
-		if err != nil {
+	for ds, err := range a.Find(ctx, id) {
+		if err != nil { // by C-FIND: who asks by QIDO-RS names no patient
 			return nil, err
 		}
 		patient := ds.String(dict.PatientID)
@@ -209,7 +206,7 @@ func (l *level[T]) query(node nodes.DICOMNode, patientID string) *stream.DataSet
 	id := source.LevelQuery(l.name, l.keys)
 	id.Set(dict.StudyInstanceUID, l.study)
 	source.SetKey(id, dict.SeriesInstanceUID, l.series)
-	if !node.Server.StudyRootFind {
+	if nodes.NeedsPatient(node.Server) {
 		source.SetKey(id, dict.PatientID, patientID)
 	}
 	return id

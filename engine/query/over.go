@@ -4,26 +4,19 @@ package query
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dict"
-	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/engine/door"
-	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/source"
 )
 
-// Asking asks a server over an association that is open already, as a task does: without a limit but the caller's.
+// Asking asks a server as a task does: without a limit but the caller's.
 type Asking struct {
-	A    *door.Association
-	Node nodes.DICOMNode
+	Server *source.Server
 }
-
-// Contexts are what an association has to propose for the queries to a server.
-func Contexts(node nodes.DICOMNode) []dimse.Context { return findContexts(rootOf(node)) }
-
-func rootOf(node nodes.DICOMNode) string { return source.FindRoot(node.Server.StudyRootFind) }
 
 // Studies yields the studies that match, each once. Errors: *Invalid, or of the network.
 func (q Asking) Studies(ctx context.Context, s Search) iter.Seq2[FoundStudy, error] {
@@ -33,7 +26,7 @@ func (q Asking) Studies(ctx context.Context, s Search) iter.Seq2[FoundStudy, err
 			return err
 		}
 		of := &sifting[FoundStudy]{limit: s.Limit, yield: yield, key: keyOf, shown: map[[2]string]bool{}}
-		return (&searching{a: q.A, root: rootOf(q.Node), search: s, of: of}).run(ctx)
+		return (&searching{a: q.Server, search: s, of: of}).run(ctx)
 	})
 }
 
@@ -61,10 +54,23 @@ func below[T any](ctx context.Context, q Asking, l *level[T]) iter.Seq2[T, error
 			return err
 		}
 		of := &sifting[T]{limit: l.limit, yield: yield, key: l.key, shown: map[[2]string]bool{}}
-		_, _, err := of.sift(q.A.Find(ctx, rootOf(q.Node), l.query(q.Node, l.patientID)), l.judge)
-		return err
+		_, _, err := of.sift(q.Server.Find(ctx, l.query(q.Server.Node, l.patientID)), l.judge)
+		return doubted(err)
 	})
 }
+
+// doubted drops the doubt of a list by QIDO-RS that can be only for want of pages: one came that was not full, without
+// a word of more, and the server gives no further ones (web.IncompleteError.Short). For who searches such a list is
+// whole. Who has to prove that a study is complete asks for more (source.Source).
+func doubted(err error) error {
+	if incomplete, ok := errors.AsType[*web.IncompleteError](err); ok && incomplete.Short {
+		return nil
+	}
+	return err
+}
+
+// NotWhole reports whether an error behind a list says no more than that the list can't be shown to be whole.
+func NotWhole(err error) bool { return source.CutShort(doubted(err)) }
 
 // MatchesText reports whether a value is what a text with * for any characters and ? for one describes as a whole,
 // without regard to case, accents and blanks.

@@ -19,7 +19,6 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/source"
@@ -107,14 +106,10 @@ func (svc *Service) searchStudies(
 	if s.Cut != nil {
 		s.Limit, yield = s.Limit+1, upTo(s.Limit, s.Cut, yield)
 	}
-	return svc.withInteractive(ctx, node, findContexts(root), func(a *door.Association) error {
+	return svc.withInteractive(ctx, node, func(a *source.Server) error {
 		of := &sifting[FoundStudy]{limit: s.Limit, yield: yield, key: keyOf, shown: map[[2]string]bool{}}
-		return (&searching{a: a, root: root, search: s, of: of}).run(ctx)
+		return (&searching{a: a, search: s, of: of}).run(ctx)
 	})
-}
-
-func findContexts(root string) []dimse.Context {
-	return []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: door.PlainSyntaxes}}
 }
 
 // upTo yields no more than limit of what is found, and sets cut if there is more.
@@ -151,9 +146,9 @@ func (svc *Service) searchable(ctx context.Context, user people.User, name strin
 	return node, svc.People.Check(ctx, user.ID, a)
 }
 
-// withInteractive runs fn with an association on an interactive slot.
+// withInteractive runs fn with what asks a server over an interactive slot.
 func (svc *Service) withInteractive(
-	ctx context.Context, node nodes.DICOMNode, contexts []dimse.Context, fn func(*door.Association) error,
+	ctx context.Context, node nodes.DICOMNode, fn func(*source.Server) error,
 ) (err error) {
 	peer := svc.nodes.Peer(node)
 	slot, err := svc.Door.Interactive(ctx, peer)
@@ -165,28 +160,28 @@ func (svc *Service) withInteractive(
 			err = cerr
 		}
 	}()
-	a, err := slot.Open(ctx, peer, contexts)
-	if err != nil {
-		return fmt.Errorf("DICOM Server %s could not be searched: %w", node.Name, err)
+	a := &source.Server{Node: node, Peer: peer, Slot: slot}
+	if err = a.Begin(ctx); err == nil {
+		err = fn(a)
 	}
-	if err := fn(a); err != nil {
+	if err != nil {
 		end(ctx, a)
 		return fmt.Errorf("DICOM Server %s could not be searched: %w", node.Name, err)
 	}
-	_ = a.Release(ctx) // it ends in any case: some servers answer C-CANCEL by an abort
+	a.Release(ctx)
 	return nil
 }
 
-// end gives up an association over which something failed. One on which a query was ended by C-CANCEL is as good as
-// before, and is released.
-func end(ctx context.Context, a *door.Association) {
-	if ctx.Err() == nil || a.Err() != nil {
+// end gives up what something failed over. An association on which a query was ended by C-CANCEL is as good as before,
+// and is released.
+func end(ctx context.Context, a *source.Server) {
+	if ctx.Err() == nil || a.Broken() {
 		a.Abort()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	_ = a.Release(ctx) // it ends in any case
+	a.Release(ctx)
 }
 
 const farewell = time.Second // for a server to agree to a release

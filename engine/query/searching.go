@@ -4,22 +4,20 @@ package query
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/charset"
 	"github.com/adit-go/adit/dicom/dict"
-	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/source"
 )
 
-// searching is a search under way: one query for each modality, over one association.
+// searching is a search under way: one query for each modality, over one association or connection.
 type searching struct {
-	a      *door.Association
-	root   string
+	a      *source.Server
 	search Search
 	of     *sifting[FoundStudy]
 	older  bool // the server was seen to find text only in another character set than UTF-8
@@ -45,6 +43,9 @@ func (s *searching) run(ctx context.Context) error {
 func (s *searching) ask(ctx context.Context, modality string) (more bool, err error) {
 	id := s.search.identifier(modality)
 	older := inOlderCharset(id)
+	if nodes.AsksByWeb(s.a.Node.Server) {
+		older = nil // QIDO-RS is in UTF-8 in any case
+	}
 	if older == nil || !s.older {
 		var answers int
 		answers, more, err = s.query(ctx, id, modality)
@@ -62,8 +63,7 @@ func (s *searching) ask(ctx context.Context, modality string) (more bool, err er
 
 // refused reports whether a query was answered with a failure that is not for want of resources.
 func refused(err error) bool {
-	status, ok := errors.AsType[*dimse.StatusError](err)
-	return ok && !fault.OutOfResources(status.Status)
+	return fault.Declined(err)
 }
 
 // olderCharsets are what servers keep text in that know no UTF-8, by how common they are; the first that can hold a
@@ -105,7 +105,17 @@ func (s *searching) query(ctx context.Context, id *stream.DataSet, modality stri
 ) {
 	wanted := s.search
 	wanted.Modality = modality
-	return s.of.sift(s.a.Find(ctx, s.root, id), wanted.judge)
+	answers, more, err = s.of.sift(s.a.Find(ctx, id), wanted.judge)
+	return answers, more, toldCut(err, s.search.Cut)
+}
+
+// toldCut makes of a list that is not whole one that was cut, if the caller wants to know that.
+func toldCut(err error, cut *bool) error {
+	if err = doubted(err); cut == nil || !source.CutShort(err) {
+		return err
+	}
+	*cut = true
+	return nil
 }
 
 func keyOf(study FoundStudy) [2]string { return [2]string{study.StudyInstanceUID, study.PatientID} }

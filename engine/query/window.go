@@ -5,11 +5,13 @@ package query
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/source"
 )
@@ -48,9 +50,12 @@ func (q Asking) Within(ctx context.Context, w Window) (a Answers, err error) {
 		id.Set(dict.PatientID, w.PatientIDs+"*")
 	}
 	shown := map[[2]string]bool{}
-	for ds, err := range q.A.Find(ctx, rootOf(q.Node), id) {
-		if err != nil {
+	for ds, err := range q.Server.Find(ctx, id) {
+		if err = doubted(err); err != nil {
 			return a, a.broken(ctx, err)
+		}
+		if ds == nil {
+			break
 		}
 		a.Count++
 		study := foundStudy(ds)
@@ -89,7 +94,10 @@ func (a *Answers) broken(ctx context.Context, err error) error {
 	_, failed := errors.AsType[*dimse.StatusError](err)
 	_, aborted := errors.AsType[*ul.AbortedError](err)
 	_, lost := errors.AsType[*ul.LostError](err)
-	if a.Gone = aborted || lost || errors.Is(err, dimse.ErrReleased); !failed && !a.Gone {
+	_, answered := errors.AsType[*web.StatusError](err)
+	_, broken := errors.AsType[*web.BrokenError](err)
+	failed = failed || answered || source.CutShort(err)
+	if a.Gone = aborted || lost || broken || errors.Is(err, dimse.ErrReleased); !failed && !a.Gone {
 		return err
 	}
 	a.Cut = true
@@ -100,5 +108,8 @@ func (a *Answers) broken(ctx context.Context, err error) error {
 // or failed in it. It may as well mean that it has too much to do.
 func TooMuch(err error) bool {
 	status, ok := errors.AsType[*dimse.StatusError](err)
-	return ok && (fault.OutOfResources(status.Status) || status.Status&0xF000 == 0xC000)
+	return ok && (fault.OutOfResources(status.Status) || status.Status&0xF000 == 0xC000) ||
+		NotWhole(err) || fault.IsWebAnswer(
+		err, http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	)
 }

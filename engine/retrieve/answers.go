@@ -17,6 +17,7 @@ import (
 type Answers struct {
 	*Task
 	negotiation *Negotiation
+	methods     *Methods
 	moves       *Moves
 }
 
@@ -134,7 +135,8 @@ var noSuchInstance = []dimse.Status{dimse.NoSuchSOPInstance, dimse.InvalidSOPIns
 func (r *Answers) refusal(
 	last bool, i source.Instance, o source.Offer, result dimse.GetResult, destination string,
 ) (evidence.Cause, string) {
-	meaning, known := result.Status.Meaning(dimse.CGet), r.negotiation.askedAsHeld(i, o, destination != "")
+	asStored := destination != "" || r.methods.byWeb() && !r.negotiation.plainOnly(i.Class)
+	meaning, known := result.Status.Meaning(dimse.CGet), r.negotiation.askedAsHeld(i, o, asStored)
 	mayPass := fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
 	switch {
 	case !tried(result) && meaning.Outcome == dimse.Failed && destination == "":

@@ -44,6 +44,7 @@ func (r *Associations) Connect(slot *door.Slot, within time.Duration) *Connectio
 		Node: r.Src, Peer: r.svc.nodes.Peer(r.Src), Slot: slot, InTime: within, Heard: &r.HeardSource,
 		Foresight: r.svc.foreseen, Pair: source.Pair{Source: r.Src.ID, Destination: r.Dst.ID},
 		MovesFirst: len(r.methods.List) > 0 && r.methods.List[0] == nodes.MethodMove,
+		WebFirst:   len(r.methods.List) > 0 && r.methods.List[0] == nodes.MethodWADO,
 	}}
 }
 

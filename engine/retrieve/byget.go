@@ -5,21 +5,25 @@ package retrieve
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
-	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/source"
 )
 
-// retrieveByGet asks by C-GET over associations of from, one after the other.
+// retrieveByGet asks by C-GET over associations of from, one after the other; by WADO-RS, if that is the method in use.
 func (r *Retrieval) retrieveByGet(
 	ctx context.Context, from *Connection, s *source.SeriesInventory, uids []string, o source.Offer,
 ) error {
 	if uids != nil && len(uids) == 0 {
 		return nil
 	}
-	for i, p := range r.Negotiation.parts(s, uids, o) {
+	most := source.MaxStorage
+	if r.Methods.byWeb() {
+		most = math.MaxInt
+	}
+	for i, p := range r.Negotiation.parts(s, uids, o, most) {
 		if i > 0 && !r.lacks(s, p.uids) {
 			continue
 		}
@@ -30,7 +34,7 @@ func (r *Retrieval) retrieveByGet(
 	return nil
 }
 
-// getPart runs one C-GET.
+// getPart runs one C-GET, or its counterpart.
 func (r *Retrieval) getPart(
 	ctx context.Context, from *Connection, s *source.SeriesInventory, p part, o source.Offer,
 ) error {
@@ -50,11 +54,11 @@ func (r *Retrieval) getPart(
 			return intake.err // some answer a C-CANCEL by an abort
 		}
 		if intake.received.Load() > 0 {
-			r.Methods.worksBy(nodes.MethodGet)
+			r.Methods.worksBy(r.Methods.inUse())
 		}
 		return fmt.Errorf("the retrieve from %s failed: %w", r.Src.Name, r.Methods.byMethod(err))
 	}
-	r.Methods.worksBy(nodes.MethodGet)
+	r.Methods.worksBy(r.Methods.inUse())
 	if intake.err != nil {
 		return intake.err
 	}
@@ -65,7 +69,7 @@ func (r *Retrieval) getPart(
 func (r *Retrieval) wanted(classes []string, o source.Offer) source.Wanted {
 	syntaxes := r.Negotiation.asked(classes, o)
 	return source.Wanted{
-		Syntaxes: syntaxes, Usual: o == source.OfferLossless,
+		Syntaxes: syntaxes, Usual: o == source.OfferLossless, ByWeb: r.Methods.byWeb(),
 		Study: func() ([]string, map[string][]string) { return r.Inv.AllClasses(), r.Negotiation.beside(syntaxes) },
 	}
 }

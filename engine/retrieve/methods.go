@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
 )
@@ -59,6 +60,9 @@ func (r *Methods) use(method int) {
 
 func (r *Methods) inUse() string { return r.List[r.using] }
 
+// byWeb reports whether the method in use is WADO-RS.
+func (r *Methods) byWeb() bool { return r.inUse() == nodes.MethodWADO }
+
 // worksBy takes down that a retrieve method was answered, or brought something.
 func (r *Methods) worksBy(method string) {
 	r.mu.Lock()
@@ -77,8 +81,11 @@ func (r *Methods) worked(methods []string) bool {
 }
 
 // byMethod marks the error of a source that does not accept the method's SOP class, or that rejects or aborts the
-// method's first request: another one may work.
+// method's first request, or does not answer where the method asks: another one may work.
 func (r *Methods) byMethod(err error) error {
+	if r.byWeb() {
+		return r.byWADO(err)
+	}
 	if _, ok := errors.AsType[*dimse.NoContextError](err); ok {
 		return &methodError{err}
 	}
@@ -94,6 +101,19 @@ func (r *Methods) byMethod(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.works[r.inUse()] {
+		return err
+	}
+	return &methodError{err}
+}
+
+// byWADO is byMethod for WADO-RS. It goes to another port than DIMSE, under credentials of its own.
+func (r *Methods) byWADO(err error) error {
+	_, away := errors.AsType[*web.ConnectError](err)
+	_, noToken := errors.AsType[*web.TokenError](err)
+	switch last := r.using+1 == len(r.List); {
+	case fault.PeerRefused(err), (away || noToken) && !last:
+		return &methodError{err}
+	case !fault.PeerFailed(err) || r.worked([]string{nodes.MethodWADO}):
 		return err
 	}
 	return &methodError{err}

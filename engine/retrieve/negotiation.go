@@ -58,9 +58,9 @@ func (r *Negotiation) proposals() map[string][]string {
 	return source.Proposals(classes, held, r.breadths)
 }
 
-// parts shares a retrieve out over as many associations as its SOP classes and their transfer syntaxes need: nearly
-// always one. An instance whose class the source doesn't name is in every part.
-func (r *Negotiation) parts(s *source.SeriesInventory, uids []string, o source.Offer) []part {
+// parts shares a retrieve out over as many associations as its SOP classes and their transfer syntaxes need, of which
+// each has room for so many: nearly always one. An instance whose class the source doesn't name is in every part.
+func (r *Negotiation) parts(s *source.SeriesInventory, uids []string, o source.Offer, most int) []part {
 	var all []part
 	room := 0
 	for _, class := range s.ClassesOf(uids) {
@@ -69,7 +69,7 @@ func (r *Negotiation) parts(s *source.SeriesInventory, uids []string, o source.O
 			continue // the destination takes none of them
 		}
 		if room -= n; room < 0 {
-			all, room = append(all, part{}), source.MaxStorage-n
+			all, room = append(all, part{}), most-n
 		}
 		p := &all[len(all)-1]
 		p.classes = append(p.classes, class)
@@ -246,9 +246,10 @@ func (r *Negotiation) plainOnly(class string) bool {
 	return true
 }
 
-// firstOffer is what a series is asked for with at first by C-GET.
-func firstOffer(s *source.SeriesInventory) source.Offer {
-	if s.Lossy("") {
+// firstOffer is what a series is asked for with at first by C-GET, and by WADO-RS, which asks for it as it is stored:
+// no source compresses for that.
+func (r *Retrieval) firstOffer(s *source.SeriesInventory) source.Offer {
+	if s.Lossy("") || r.Methods.byWeb() {
 		return source.OfferAll
 	}
 	return source.OfferLossless

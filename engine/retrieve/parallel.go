@@ -78,7 +78,7 @@ func (r *Retrieval) retrieveOver(ctx context.Context, from *Connection, work <-c
 		if r.Methods.inUse() == nodes.MethodMove {
 			err = r.retrieveByMove(ctx, from, s, nil, r.Negotiation.firstMoveOffer(s))
 		} else {
-			err = r.retrieveByGet(ctx, from, s, nil, firstOffer(s))
+			err = r.retrieveByGet(ctx, from, s, nil, r.firstOffer(s))
 		}
 		s.Broken = s.Broken || err != nil
 		if errors.Is(err, fault.ErrParked) {

@@ -27,7 +27,7 @@ func (r *Retrieval) plan(s *source.SeriesInventory) []step {
 	if r.Methods.inUse() == nodes.MethodMove {
 		return r.movePlan(s)
 	}
-	first, again := firstOffer(s), r.whole
+	first, again := r.firstOffer(s), r.whole
 	var steps []step
 	if r.asksWhole(s) {
 		steps = append(steps, r.whole(first))

@@ -11,6 +11,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/fault"
 )
 
@@ -49,11 +50,13 @@ func (r *Retrieval) recall(ctx context.Context, received int32, err error) error
 		return err
 	}
 	var status *dimse.StatusError
+	var answer *web.StatusError
 	var own *fault.Fault
 	switch {
 	case errors.Is(err, fault.ErrParked), errors.Is(err, fault.ErrFenced), errors.Is(err, ErrStalled):
 		return err
-	case err == nil, fault.PeerFailed(err), errors.As(err, &status), errors.As(err, &own) && own.Full:
+	case err == nil, fault.PeerFailed(err), errors.As(err, &status), errors.As(err, &answer),
+		errors.As(err, &own) && own.Full:
 	default:
 		return err
 	}

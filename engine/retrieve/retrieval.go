@@ -39,7 +39,7 @@ func NewRetrieval(t *Task) *Retrieval {
 	r.Associations = &Associations{Task: t, methods: r.Methods}
 	r.Moves = &Moves{Task: t, methods: r.Methods, associations: r.Associations}
 	r.Listing = &Listing{Task: t, associations: r.Associations}
-	r.Answers = &Answers{Task: t, negotiation: r.Negotiation, moves: r.Moves}
+	r.Answers = &Answers{Task: t, negotiation: r.Negotiation, methods: r.Methods, moves: r.Moves}
 	return r
 }
 

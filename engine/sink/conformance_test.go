@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -248,6 +249,66 @@ func (s *site) server(t *testing.T, associations int, cfg pacs.Config) sinktest.
 	return subject
 }
 
+// TestServerByWeb: so does a server by STOW-RS, whether it can be searched or not.
+func TestServerByWeb(t *testing.T) {
+	s := newSite(t)
+	for name, c := range map[string]struct {
+		connections int
+		asks        bool
+		faults      pacs.WebStoreFaults
+		promises    []string
+	}{
+		"two connections":         {connections: 2, asks: true},
+		"that can't be searched":  {connections: 1},
+		"one instance a request":  {2, true, pacs.WebStoreFaults{MaxObjects: 1}, []string{"whole", "workers come and go"}},
+		"instances written twice": {1, true, pacs.WebStoreFaults{Duplicates: 45070}, []string{"whole", "after a crash"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sinktest.Run(t, func(t *testing.T) sinktest.Subject {
+				return s.web(t, c.connections, c.asks, c.faults)
+			}, c.promises...)
+		})
+	}
+}
+
+// web is a PACS of its own that is stored to by STOW-RS.
+func (s *site) web(t *testing.T, connections int, asks bool, faults pacs.WebStoreFaults) sinktest.Subject {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "pacs")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	p, err := pacs.Start(pacs.Config{
+		Folder: folder, Web: &pacs.WebConfig{}, Misbehave: pacs.Misbehave{Web: pacs.WebFaults{Store: faults}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	root, err := url.Parse(p.WebURL())
+	require.NoError(t, err)
+	subject := s.reached(t, root.Host, connections, folder, func(n *nodes.NewServer, addr string) {
+		n.Supports, n.Host, n.Port = nodes.Supports{QIDO: asks, STOW: true}, "", 0
+		n.DICOMweb.RootURL = "http://" + addr + root.Path
+	})
+	subject.Quiet = func(ctx context.Context) error {
+		return p.Recorder().Wait(ctx, func(l *pacs.Log) bool { return l.Web.Connections == 0 })
+	}
+	subject.Answer = func(uid string, status dimse.Status) {
+		reasons := &faults.Reasons
+		if status.Class() == dimse.ClassWarning {
+			reasons = &faults.Warnings
+		}
+		*reasons = maps.Clone(*reasons)
+		if *reasons == nil {
+			*reasons = map[string]int{}
+		}
+		(*reasons)[uid] = int(status)
+		p.SetMisbehave(pacs.Misbehave{Web: pacs.WebFaults{Store: faults}})
+	}
+	subject.Refuse = func(uid string) dimse.Status {
+		subject.Answer(uid, dimse.DataSetMismatch)
+		return dimse.DataSetMismatch
+	}
+	return subject
+}
+
 // TestStoreSCP: so does DCMTK's storescp.
 func TestStoreSCP(t *testing.T) {
 	s := newSite(t)
@@ -271,10 +332,19 @@ func TestStoreSCP(t *testing.T) {
 // dimse is a server that writes what it takes into a directory.
 func (s *site) dimse(t *testing.T, addr string, associations int, dir string) sinktest.Subject {
 	t.Helper()
+	return s.reached(t, addr, associations, dir, func(*nodes.NewServer, string) {})
+}
+
+// reached is a server at an address that writes what it takes into a directory. change is told where it is reached.
+func (s *site) reached(
+	t *testing.T, addr string, associations int, dir string, change func(n *nodes.NewServer, addr string),
+) sinktest.Subject {
+	t.Helper()
 	l := newLine(t, addr)
 	k := s.claim(t, func(name string) nodes.DICOMNode {
 		return s.AddServer(name, fmt.Sprintf("DST%d", s.tasks), l.addr, func(n *nodes.NewServer) {
 			n.AssociationsPerTask = associations
+			change(n, l.addr)
 		})
 	})
 	return sinktest.Subject{

@@ -30,6 +30,7 @@ type Outgoing struct {
 	// it can be called again, for all from the beginning; else only as long as nothing was read.
 	Open  func() io.Reader
 	Again bool
+	Size  int64 // bytes of the outgoing data set, if it can be called again
 
 	File      string // that the folder's sink has written, below the folder
 	FileBytes int64  // its length
@@ -60,6 +61,8 @@ type Sink interface {
 	// Prepare opens the way for instances of these SOP classes. It returns the transfer syntaxes in which the
 	// destination takes each, out of those proposed; a class that is not there is not taken at all.
 	Prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error)
+	// Workers is how many may put at once: as many as there are slots, which the first ones hold each; or a multiple of
+	// that, where several instances share what goes over one.
 	Workers() int
 	// Enter is called by each worker beyond the first before it puts anything, while others may put already. After an
 	// error it leaves, and Leave is called.
@@ -89,6 +92,9 @@ func (svc *Service) Of(n nodes.DICOMNode, h lease.Held, j jobs.Job, crept *atomi
 			svc: svc, held: h, name: n.Name, folder: n.Folder, job: j, room: svc.quota(n),
 			guard: svc.Door.Guard(h.Member),
 		}
+	}
+	if nodes.StoresByWeb(n.Server) {
+		return svc.web(n, h, crept)
 	}
 	return &Server{peer: svc.nodes.Peer(n), pace: svc.Paces.Server(n.ID), crept: crept}
 }

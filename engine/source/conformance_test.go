@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/source"
@@ -95,6 +96,40 @@ func TestServer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestServerByWeb: so does a server by DICOMweb, whether it is asked by QIDO-RS or by C-FIND.
+func TestServerByWeb(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings func(*db.Server)
+		lists    bool
+	}{
+		"QIDO-RS and WADO-RS": {settings: byWebAlone, lists: true},
+		"QIDO-RS and WADO-RS, wrong counts": {lists: true, settings: func(s *db.Server) {
+			byWebAlone(s)
+			s.IgnoreCounts = true
+		}},
+		"C-FIND and WADO-RS": {settings: func(s *db.Server) { s.WadoRs = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sourcetest.Run(t, func(t *testing.T, studies ...*phantom.Study) sourcetest.Subject {
+				p, s := sourcetest.NewPACS(t, studies), settings()
+				c.settings(s)
+				from := server(s, p.Line.Addr, "PACS")
+				from.WebFirst = true
+				from.Peer.Web = func() (web.Config, error) {
+					return web.Config{Root: "http://" + p.WebLine.Addr + "/dicom-web", Name: "peer"}, nil
+				}
+				return p.ByWeb(from, c.lists)
+			})
+		})
+	}
+}
+
+// byWebAlone leaves a server DICOMweb.
+func byWebAlone(s *db.Server) {
+	*s = db.Server{ID: s.ID, QidoRs: true, WadoRs: true, StowRs: true, FindImages: true}
 }
 
 // foresee has a server's associations opened at once for what earlier tasks asked for: some of it for more than is

@@ -12,6 +12,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/nodes"
 )
 
 // Foreseen is what this process has learnt of sources. It is safe for concurrent use.
@@ -79,7 +80,7 @@ func (f *Foreseen) BrokeOff(source int64, shared bool) {
 // Begin opens the association that a task begins with, unless one is open. One whose opening is given up in the moment
 // that it succeeds is aborted.
 func (s *Server) Begin(ctx context.Context) error {
-	if s.A != nil {
+	if s.A != nil || s.W != nil {
 		return nil
 	}
 	err := s.begin(ctx)
@@ -95,6 +96,12 @@ func (s *Server) Begin(ctx context.Context) error {
 // begin opens an association for queries, and for the retrieves that will follow. A source that does not take that is
 // asked for queries alone.
 func (s *Server) begin(ctx context.Context) error {
+	if nodes.AsksByWeb(s.Node.Server) {
+		if err := s.openWeb(ctx); err != nil {
+			return err
+		}
+		return s.W.Connect(ctx)
+	}
 	if s.Foresight == nil || !s.Foresight.together(s.Node.ID) {
 		return s.Open(ctx, nil)
 	}
@@ -167,4 +174,6 @@ func (f *Foreseen) separate(source int64) {
 }
 
 // Lasts reports whether the open association is of use for the retrieves that follow.
-func (s *Server) Lasts() bool { return s.A != nil && (s.guessed || s.MovesFirst && s.moves) }
+func (s *Server) Lasts() bool {
+	return s.A != nil && (s.guessed || s.MovesFirst && s.moves) || s.W != nil && s.WebFirst
+}

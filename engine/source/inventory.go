@@ -12,7 +12,6 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
-	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/engine/fault"
 )
@@ -114,6 +113,9 @@ func (s *Server) OneStudy(ctx context.Context, study, patientID string) (*stream
 	SetKey(id, dict.PatientID, patientID)
 	var found []*stream.DataSet
 	for ds, err := range s.Find(ctx, id) {
+		if CutShort(err) && len(found) == 1 {
+			break // it was asked for by its UID, and nothing else was found before
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the study can't be looked up at %s: %w", s.Node.Name, err)
 		}
@@ -149,7 +151,7 @@ func (s *Server) ListSeries(ctx context.Context, inv *Inventory) error {
 	id.Set(dict.StudyInstanceUID, inv.Study)
 	s.KeyPatient(id, inv.PatientID)
 	inv.Series, inv.Omitted, inv.LeftOutSeries, inv.NoteSeries, inv.Unnamed = nil, nil, nil, nil, 0
-	for ds, err := range s.Find(ctx, id) {
+	for ds, err := range s.list(ctx, id, dict.SeriesInstanceUID, -1) {
 		if err != nil {
 			return fmt.Errorf("the series can't be listed at %s: %w", s.Node.Name, err)
 		}
@@ -287,9 +289,8 @@ func (s *Server) ListInstances(
 	}
 	id := s.SeriesQuery("IMAGE", keys, inv.PatientID, inv.Study, series.UID)
 	instances, n, named := map[string]Instance{}, 0, true
-	for ds, err := range s.Find(ctx, id) {
-		var status *dimse.StatusError
-		if errors.As(err, &status) && !fault.OutOfResources(status.Status) {
+	for ds, err := range s.list(ctx, id, dict.SOPInstanceUID, series.Counted) {
+		if fault.Declined(err) {
 			series.Instances = instances // it knows no IMAGE level
 			return nil, nil
 		}
@@ -348,8 +349,7 @@ func (s *Server) answersForAnySeries(ctx context.Context, inv *Inventory) (bool,
 	id := s.SeriesQuery("IMAGE", PresenceKeys, inv.PatientID, inv.Study, NewTransactionUID())
 	found := false
 	for ds, err := range s.Find(ctx, id) {
-		var status *dimse.StatusError
-		if errors.As(err, &status) && !fault.OutOfResources(status.Status) {
+		if fault.Declined(err) || CutShort(err) {
 			break
 		}
 		if err != nil {

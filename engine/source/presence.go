@@ -4,11 +4,9 @@ package source
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dict"
-	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/fault"
 )
 
@@ -28,9 +26,8 @@ func (s *Server) Present(ctx context.Context, patientID, study, series string, u
 	if s.Node.Server.FindImages {
 		found = map[string]bool{}
 		listed, err := s.ListPresent(ctx, patientID, study, series, nil, found)
-		var status *dimse.StatusError
 		switch {
-		case errors.As(err, &status) && !fault.OutOfResources(status.Status): // it knows no IMAGE level
+		case fault.Declined(err): // it knows no IMAGE level
 		case err != nil || listed < LeastCap:
 			return found, true, err
 		default:
@@ -56,13 +53,17 @@ func (s *Server) Present(ctx context.Context, patientID, study, series string, u
 	return found, false, err
 }
 
-// ListPresent asks for a series, or for the instances named, and adds what is answered.
+// ListPresent asks for a series, or for the instances named, and adds what is answered. What a list by QIDO-RS that
+// can't be shown to be whole does not name may be there all the same: such a list counts as capped.
 func (s *Server) ListPresent(
 	ctx context.Context, patientID, study, series string, uids []string, found map[string]bool,
 ) (listed int, err error) {
 	id := s.SeriesQuery("IMAGE", PresenceKeys, patientID, study, series)
 	id.Set(dict.SOPInstanceUID, uids...)
 	for ds, err := range s.Find(ctx, id) {
+		if CutShort(err) {
+			return max(listed, LeastCap), nil
+		}
 		if err != nil {
 			return listed, err
 		}
@@ -83,6 +84,9 @@ func (s *Server) CountPresent(ctx context.Context, patientID, study, series stri
 	id := s.SeriesQuery("SERIES", []dict.Tag{dict.NumberOfSeriesRelatedInstances}, patientID, study, series)
 	there := SeriesAbsent
 	for ds, err := range s.Find(ctx, id) {
+		if CutShort(err) && there != SeriesAbsent {
+			break // it was asked for by its UID
+		}
 		if err != nil {
 			return there, err
 		}

@@ -15,14 +15,15 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/pause"
 )
 
-// Server speaks DIMSE to a server, over one association at a time. It is the Source of a task that reads from one; a
-// destination is asked by it what it has (Present), and a server that is checked what it can.
+// Server speaks to a server, over one association or one connection for DICOMweb at a time. It is the Source of a task
+// that reads from one; a destination is asked by it what it has (Present), and a server that is checked what it can.
 type Server struct {
 	Node   nodes.DICOMNode
 	Peer   door.Peer
@@ -30,10 +31,12 @@ type Server struct {
 	InTime time.Duration     // for opening an association; 0: what the server's settings give
 	Heard  *atomic.Bool      // set when the server has answered something; nil: nobody wants to know
 	A      *door.Association // nil: none is open
+	W      *door.Web         // nil: it doesn't speak DICOMweb now
 
 	Foresight  *Foreseen // of a task's source; nil: its associations are opened for what they are needed for at once
 	Pair       Pair
 	MovesFirst bool // the first association is for C-MOVE, too
+	WebFirst   bool // what is got is got by WADO-RS at first
 
 	moves   bool // A was opened for C-MOVE
 	guessed bool // A was opened for what was foreseen
@@ -61,7 +64,7 @@ func (s *Server) GetClass() string {
 // KeyPatient adds the patient's ID to an identifier, which the patient root model needs as a unique key below its
 // level.
 func (s *Server) KeyPatient(id *stream.DataSet, patientID string) {
-	if !s.Node.Server.StudyRootFind {
+	if nodes.NeedsPatient(s.Node.Server) {
 		SetKey(id, dict.PatientID, patientID)
 	}
 }
@@ -75,8 +78,11 @@ func (s *Server) SeriesQuery(level string, keys []dict.Tag, patientID, study, se
 	return id
 }
 
-// Find queries, opening an association if there is none.
+// Find queries by C-FIND, or by QIDO-RS where a server offers that alone, opening what that needs.
 func (s *Server) Find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
+	if nodes.AsksByWeb(s.Node.Server) {
+		return s.findWeb(ctx, id, -1)
+	}
 	return func(yield func(*stream.DataSet, error) bool) {
 		if s.A == nil {
 			if err := s.begin(ctx); err != nil {
@@ -108,7 +114,8 @@ func (s *Server) Find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream
 func (s *Server) hear(err error) {
 	_, status := errors.AsType[*dimse.StatusError](err)
 	_, unreadable := errors.AsType[*dimse.UnreadableError](err)
-	if s.Heard != nil && (err == nil || status || unreadable) {
+	_, answer := errors.AsType[*web.StatusError](err)
+	if s.Heard != nil && (err == nil || status || unreadable || answer || CutShort(err)) {
 		s.Heard.Store(true)
 	}
 }
@@ -180,6 +187,9 @@ func (s *Server) Open(ctx context.Context, proposed map[string][]string) error {
 // room, it is asked once more.
 func (s *Server) Prepare(ctx context.Context, w Wanted) error {
 	s.wanted = w
+	if w.ByWeb {
+		return s.openWeb(ctx)
+	}
 	if s.suits(w) {
 		return nil
 	}
@@ -213,10 +223,13 @@ func (s *Server) suits(w Wanted) bool {
 	})
 }
 
-// Get retrieves what is asked for by C-GET.
+// Get retrieves what is asked for by C-GET, or by WADO-RS.
 func (s *Server) Get(
 	ctx context.Context, rq Request, stop <-chan struct{}, take dimse.StoreHandler,
 ) (dimse.GetResult, error) {
+	if s.wanted.ByWeb {
+		return s.getWeb(ctx, rq, stop, take)
+	}
 	shared := s.guessed
 	result, err := s.get(ctx, rq, stop, take)
 	if s.Foresight == nil {
@@ -256,6 +269,9 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
+// Broken reports whether the association that is open has failed.
+func (s *Server) Broken() bool { return s.A != nil && s.A.Err() != nil }
+
 // BearSilence lets the associations that are opened from now on be silent for so long at least.
 func (s *Server) BearSilence(patience time.Duration) {
 	s.Peer.IdleTimeout = max(s.Peer.IdleTimeout, patience)
@@ -267,6 +283,7 @@ func (s *Server) Release(ctx context.Context) {
 		_ = s.A.Release(ctx) // it ends in any case
 		s.A, s.moves, s.guessed = nil, false, false
 	}
+	s.endWeb()
 }
 
 // Abort ends the association at once.
@@ -274,5 +291,14 @@ func (s *Server) Abort() {
 	if s.A != nil {
 		s.A.Abort()
 		s.A, s.moves, s.guessed = nil, false, false
+	}
+	s.endWeb()
+}
+
+// endWeb ends what is open for DICOMweb: there is no parting.
+func (s *Server) endWeb() {
+	if s.W != nil {
+		s.W.Abort()
+		s.W = nil
 	}
 }

@@ -3,8 +3,9 @@
 // Package source is what a task reads from (Source): what it has of a study, and how its instances are got. The sources
 // that there are:
 //
-//   - Server: a server that is spoken to by DIMSE, over one association at a time. It lists by C-FIND, and is got from
-//     by C-GET; it can be moved from, too (Mover): then it sends to our receiver, by C-MOVE.
+//   - Server: a server that is spoken to by DIMSE, over one association at a time, or by DICOMweb, with one request at
+//     a time. It lists by C-FIND or QIDO-RS, and is got from by C-GET or WADO-RS; it can be moved from, too (Mover):
+//     then it sends to our receiver, by C-MOVE.
 //
 // Package sourcetest holds every source to what Source promises.
 package source
@@ -94,6 +95,7 @@ type Request struct {
 type Wanted struct {
 	Syntaxes map[string][]string // by SOP class: the transfer syntaxes in which instances may come
 	Usual    bool                // what follows will probably be asked for likewise
+	ByWeb    bool                // by WADO-RS, of a server that offers DIMSE as well
 	// Study returns the SOP classes of the study, and the transfer syntaxes in which they may come: Syntaxes, and what
 	// of the rest can be asked for beside that. It is called where something is to be opened, or was opened on a guess.
 	// nil: there is nothing beside.

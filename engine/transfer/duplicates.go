@@ -4,7 +4,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -145,9 +144,8 @@ func (r *destination) heldOf(ctx context.Context, asker *source.Server, s *sourc
 			}
 		}
 	}
-	var status *dimse.StatusError
 	switch {
-	case errors.As(err, &status) && !fault.OutOfResources(status.Status):
+	case fault.Declined(err):
 		return nil, false, nil // it knows no IMAGE level
 	case err != nil:
 		return nil, false, err

@@ -182,6 +182,9 @@ func (r *run) fetch(ctx context.Context, cancel context.CancelCauseFunc) (err er
 	}
 	r.retrieval.RuleOut()
 	r.CountExpected()
+	if err := r.destination.heedUnanswered(ctx); err != nil {
+		return err
+	}
 	if err := r.destination.heedDuplicates(ctx); err != nil {
 		return err
 	}

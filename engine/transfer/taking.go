@@ -239,7 +239,7 @@ func (r *taking) takeBuffered(
 	kept := b.Held()
 	r.svc.credit.Give(door.CreditUnit - kept)
 	p.bytes = &counter{n: int64(b.Size)}
-	p.Open, p.Again = func() io.Reader { return b.Reader() }, true
+	p.Open, p.Again, p.Size = func() io.Reader { return b.Reader() }, true, int64(b.Size)
 	p.finish = func() { b.Free(); r.svc.credit.Give(kept) }
 	if !r.enqueue(ctx, in, p) {
 		return dimse.OutOfResources

@@ -45,7 +45,8 @@ func (a *checksRoutes) register() {
 		Tag: nodesTag, Timeout: route.Patient, Errors: []int{409, 429}, Parts: reflect.TypeFor[client.CheckReport](),
 		Summary: "Check a server that is not saved",
 		Description: "Calls a server by settings that are not kept, as they would be sent to add it. If they name no " +
-			"service, it is asked for all, and those that it offers are suggested. Each user checks one at a time (409)." +
+			"service, it is asked for all but STOW-RS, which would store something, and those that it offers are " +
+			"suggested. Each user checks one at a time (409)." +
 			asLines,
 		Example: `{"name": "PACS", "ae_title": "PACS", "host": "pacs.example.org", "port": 104, "supports": {}}`,
 	}, func(_ context.Context, user people.User, in *struct{ Body client.ServerSettings }) (*parts, error) {

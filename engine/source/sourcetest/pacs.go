@@ -4,6 +4,7 @@ package sourcetest
 
 import (
 	"context"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,10 +17,11 @@ import (
 	"github.com/adit-go/adit/engine/source"
 )
 
-// PACS is a peer by DIMSE, which has every fault that the suite asks for. Its AE title is PACS.
+// PACS is a peer by DIMSE and DICOMweb, which has every fault that the suite asks for. Its AE title is PACS.
 type PACS struct {
 	*pacs.PACS
-	Line *Line // to it
+	Line    *Line // to it
+	WebLine *Line // to its DICOMweb services, which are below /dicom-web
 
 	mu   sync.Mutex
 	gate func(ctx context.Context, e pacs.Event) // nil: none
@@ -30,10 +32,15 @@ func NewPACS(t *testing.T, studies []*phantom.Study) *PACS {
 	t.Helper()
 	p := &PACS{}
 	var err error
-	p.PACS, err = pacs.Start(pacs.Config{AETitle: "PACS", Studies: studies, Gate: p.pass})
+	p.PACS, err = pacs.Start(
+		pacs.Config{AETitle: "PACS", Studies: studies, Gate: p.pass, Web: &pacs.WebConfig{}},
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	p.Line = NewLine(t, p.Addr())
+	root, err := url.Parse(p.WebURL())
+	require.NoError(t, err)
+	p.WebLine = NewLine(t, root.Host)
 	return p
 }
 

@@ -1921,7 +1921,7 @@ export const pauseServer = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Check a server that is not saved
  *
- * Calls a server by settings that are not kept, as they would be sent to add it. If they name no service, it is asked for all, and those that it offers are suggested. Each user checks one at a time (409). With `Accept: application/jsonl` each check comes as a line when it is done, and the suggestions after the last one; a connection that is cut says that the report is not whole. For staff, also: 30 in five minutes.
+ * Calls a server by settings that are not kept, as they would be sent to add it. If they name no service, it is asked for all but STOW-RS, which would store something, and those that it offers are suggested. Each user checks one at a time (409). With `Accept: application/jsonl` each check comes as a line when it is done, and the suggestions after the last one; a connection that is cut says that the report is not whole. For staff, also: 30 in five minutes.
  */
 export const checkUnsavedServer = <ThrowOnError extends boolean = true>(options: Options<CheckUnsavedServerData, ThrowOnError>) => (options.client ?? client).post<CheckUnsavedServerResponses, CheckUnsavedServerErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {
