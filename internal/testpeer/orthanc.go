@@ -20,8 +20,11 @@ import (
 // OrthancServer is a running Orthanc.
 type OrthancServer struct {
 	*Process
-	URL string // of its REST interface, without a trailing slash
-	Dir string // its storage
+	URL    string // of its REST interface, without a trailing slash
+	WebURL string // of its DICOMweb services, without a trailing slash; empty: it has none
+	Dir    string // its storage
+
+	client http.Client
 }
 
 // Orthanc starts Orthanc with AE title ORTHANC, open to all callers, without plug-ins and compression. settings are
@@ -47,7 +50,10 @@ func Orthanc(t testing.TB, env []string, settings map[string]any) *OrthancServer
 	// It opens the HTTP listener last.
 	p := Start(t, env, rest, "Orthanc", file)
 	p.Port, p.Addr = port, net.JoinHostPort("127.0.0.1", fmt.Sprint(port))
-	return &OrthancServer{Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", rest), Dir: filepath.Join(dir, "db")}
+	return &OrthancServer{
+		Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", rest), Dir: filepath.Join(dir, "db"),
+		client: http.Client{Timeout: patience},
+	}
 }
 
 // Post posts what encodes as body to the REST interface, and decodes the answer into answer unless that is nil.
@@ -103,8 +109,7 @@ func (o *OrthancServer) call(t testing.TB, method, path string, body io.Reader) 
 	t.Helper()
 	rq, err := http.NewRequestWithContext(t.Context(), method, o.URL+path, body)
 	require.NoError(t, err)
-	client := http.Client{Timeout: patience}
-	rsp, err := client.Do(rq)
+	rsp, err := o.client.Do(rq)
 	require.NoError(t, err)
 	defer func() { _ = rsp.Body.Close() }()
 	b, err := io.ReadAll(rsp.Body)

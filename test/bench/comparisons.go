@@ -152,7 +152,7 @@ var comparisons = append([]comparison{
 		},
 		prepare: deidInNode,
 	},
-}, slices.Concat(moved, small, lists, batches, live, clustered)...)
+}, slices.Concat(moved, web, small, lists, batches, live, clustered)...)
 
 // sent runs programs that send so many images.
 func sent(in *room, images int, p ...program) (sample, error) {
@@ -276,25 +276,12 @@ func betweenOrthancs(b *bench, in *room) (ours, theirs side, err error) {
 	); err != nil {
 		return nil, nil, err
 	}
-	emptied := func(do side) side {
-		return func() (sample, error) {
-			r, err := do()
-			if err != nil {
-				return r, err
-			}
-			images, err := to.empty(in.ctx)
-			if err == nil && images != s.images {
-				err = fmt.Errorf("Orthanc has %d of %d images", images, s.images)
-			}
-			return r, err
-		}
-	}
 	var four []program
 	for _, dir := range s.dirs {
 		four = append(four, storeSCU(noDelay, to.server, dir))
 	}
-	ours = emptied(func() (sample, error) { return adit.transfer(in.ctx, s) })
-	theirs = emptied(func() (sample, error) { return sent(in, s.images, four...) })
+	ours = to.emptied(in, s, func() (sample, error) { return adit.transfer(in.ctx, s) })
+	theirs = to.emptied(in, s, func() (sample, error) { return sent(in, s.images, four...) })
 	return ours, theirs, nil
 }
 

@@ -4,10 +4,7 @@
 
 package main
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // small are the rows of many small studies, which cost more than their bytes: lists, associations and the database.
 var small = []comparison{
@@ -77,16 +74,5 @@ func betweenOrthancsOneByOne(b *bench, in *room) (ours, theirs side, err error) 
 		return nil, nil, err
 	}
 	move, theirs, err := oneByOne(in, adit, s, "ORTHANC", from.server)
-	ours = func() (sample, error) {
-		r, err := move()
-		if err != nil {
-			return r, err
-		}
-		images, err := to.empty(in.ctx)
-		if err == nil && images != s.images {
-			err = fmt.Errorf("Orthanc has %d of %d images", images, s.images)
-		}
-		return r, err
-	}
-	return ours, theirs, err
+	return to.emptied(in, s, move), theirs, err
 }

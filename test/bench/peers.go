@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -115,6 +116,18 @@ type orthanc struct {
 
 // orthanc starts Orthanc with AE title ORTHANC, without plug-ins and compression. It takes four associations at once.
 func (r *room) orthanc(name string) (*orthanc, error) {
+	return r.orthancWith(name, map[string]any{"Plugins": []string{}})
+}
+
+// webOrthanc is orthanc with the plug-in for DICOMweb, at /dicom-web.
+func (r *room) webOrthanc(name string) (*orthanc, error) {
+	return r.orthancWith(name, map[string]any{
+		"Plugins":  []string{testpeer.OrthancPlugin},
+		"DicomWeb": map[string]any{"Enable": true, "Root": "/dicom-web/"},
+	})
+}
+
+func (r *room) orthancWith(name string, settings map[string]any) (*orthanc, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -124,14 +137,16 @@ func (r *room) orthanc(name string) (*orthanc, error) {
 		return nil, err
 	}
 	dir := filepath.Join(r.dir, name)
-	config, err := json.Marshal(map[string]any{
+	all := map[string]any{
 		"Name": name, "DicomAet": "ORTHANC", "DicomPort": json.Number(port), "HttpPort": json.Number(rest),
 		"AuthenticationEnabled": false, "StorageDirectory": dir,
-		"IndexDirectory": dir, "StorageCompression": false, "Plugins": []string{},
+		"IndexDirectory": dir, "StorageCompression": false,
 		"DicomCheckCalledAet": false, "DicomAlwaysAllowEcho": true,
 		"DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true,
 		"DicomAlwaysAllowStore": true, "DicomThreadsCount": 4,
-	})
+	}
+	maps.Copy(all, settings)
+	config, err := json.Marshal(all)
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +201,21 @@ func (o *orthanc) empty(ctx context.Context) (images int, err error) {
 		}
 	}
 	return all.CountInstances, nil
+}
+
+// emptied has Orthanc be emptied after what stores a set there.
+func (o *orthanc) emptied(in *room, s set, do side) side {
+	return func() (sample, error) {
+		r, err := do()
+		if err != nil {
+			return r, err
+		}
+		images, err := o.empty(in.ctx)
+		if err == nil && images != s.images {
+			err = fmt.Errorf("Orthanc has %d of %d images", images, s.images)
+		}
+		return r, err
+	}
 }
 
 // aditServer is a running adit serve with its embedded PostgreSQL.
@@ -261,12 +291,19 @@ func (a *aditServer) transfer(ctx context.Context, s set) (sample, error) {
 
 // transferAs is transfer of the set's studies as they are named.
 func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.NewStudy) (sample, error) {
+	return a.job(ctx, s, "source", "destination", studies...)
+}
+
+// job is transferAs between other nodes.
+func (a *aditServer) job(
+	ctx context.Context, s set, source, destination string, studies ...client.NewStudy,
+) (sample, error) {
 	before, err := spent(a.pid)
 	if err != nil {
 		return sample{}, err
 	}
 	job, err := a.Jobs.Create(ctx, client.NewJob{
-		Kind: client.SelectiveTransfer, Source: "source", Destination: "destination", Studies: studies,
+		Kind: client.SelectiveTransfer, Source: source, Destination: destination, Studies: studies,
 	}, "")
 	if err != nil {
 		return sample{}, err

@@ -14,6 +14,7 @@ import (
 // set is a study as files.
 type set struct {
 	study  string   // its UID
+	series []string // UIDs of its series
 	others []string // UIDs of further studies
 	dirs   []string // four folders with a quarter each, or one
 	images int
@@ -96,7 +97,7 @@ func makeSet(dir string, seed uint64, series int, spec phantom.SeriesSpec) (set,
 		if _, err := one.WriteFiles(sub); err != nil {
 			return s, err
 		}
-		s.dirs = append(s.dirs, sub)
+		s.dirs, s.series = append(s.dirs, sub), append(s.series, se.SeriesInstanceUID)
 	}
 	return s, nil
 }

@@ -193,7 +193,7 @@ func (p *performance) there() (there map[string]bool, atLeast, atMost int, astra
 		}
 		return there, atMost, atMost, astray
 	}
-	verifies := p.target == "presence" || p.target == "commitment" || p.target == "direct"
+	verifies := p.target == "presence" || p.target == "web presence" || p.target == "commitment" || p.target == "direct"
 	all := map[string]bool{}
 	for uid := range p.took.acked {
 		all[uid] = true
@@ -207,13 +207,14 @@ func (p *performance) there() (there map[string]bool, atLeast, atMost int, astra
 	}
 	for _, e := range p.held {
 		all[e.uid()] = true
-		if p.target == "skip" || p.took.already[e.uid()] {
+		// what it says nothing of is asked for by web, and found
+		if p.target == "skip" || p.took.already[e.uid()] || isWeb(p.target) && p.target != "web mute" {
 			there[e.uid()] = true
 		}
 	}
 	for uid := range p.took.already {
 		all[uid] = true
-		if p.target == "mute" { // it can't be asked: believed, with a warning
+		if p.target == "mute" || p.target == "web mute" { // it can't be asked: believed, with a warning
 			there[uid] = true
 		}
 	}

@@ -49,6 +49,9 @@ func (l *lie) fits(t *tale) bool {
 		images:   t.source != "no images",
 		"commit": t.target == "commitment",
 		"skip":   t.target == "skip",
+		aWADO:    isWeb(t.source),
+		aQIDO:    t.source == "web",
+		aSTOW:    isWeb(t.target),
 	}
 	for need := range strings.SplitSeq(l.needs, " ") {
 		if !has[need] {
@@ -66,7 +69,7 @@ func count(r *rand.Rand, n int) []string {
 // retrieveStatuses are final statuses that say nothing of what was sent.
 var retrieveStatuses = []dimse.Status{0x0000, 0xC001, 0x0110, 0xA701, 0xA702, 0xA801, 0xC000, 0xB000, 0xA900}
 
-var lies = slices.Concat(listing, retrieving, moving, storing, folding)
+var lies = slices.Concat(listing, retrieving, moving, storing, folding, searching, bringing, keeping)
 
 // listing are the lies of C-FIND.
 var listing = []lie{

@@ -69,6 +69,7 @@ func draw(seed uint64, names []string) *tale {
 	if t.target == "direct" && !slices.Contains([]string{"move", "both"}, t.source) {
 		t.source = "both"
 	}
+	t.drawWeb()
 	t.drawStudies(r)
 	count := []int{0, 1, 1, 1, 2, 2, 2, 3, 3, 4}[r.IntN(10)]
 	var fit []*lie
@@ -78,6 +79,9 @@ func draw(seed uint64, names []string) *tale {
 		}
 	}
 	r.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
+	if t.random("web first").IntN(4) > 0 {
+		webFirst(fit)
+	}
 	for _, l := range fit {
 		if names != nil && slices.Contains(names, l.name) || names == nil && len(t.lies) < count {
 			t.lies = append(t.lies, l)

@@ -131,7 +131,8 @@ func (w *world) lane(source, target string, number uint64) *lane {
 	}
 	n := len(w.lanes)
 	l := &lane{source: fmt.Sprintf("S%d", n), target: fmt.Sprintf("D%d", n), places: make(chan struct{}, perLane)}
-	l.src, l.dst = w.start(pacs.Config{Gate: w.atSource}), w.start(pacs.Config{Gate: w.atTarget, Commitment: true})
+	l.src = w.start(pacs.Config{Gate: w.atSource, Web: &pacs.WebConfig{}})
+	l.dst = w.start(pacs.Config{Gate: w.atTarget, Commitment: true, Web: &pacs.WebConfig{}})
 	l.src.AddMoveDestination("ADIT", w.member.ReceiverAddr)
 	l.src.AddMoveDestination("ADIT_LE", w.member.ReceiverAddr)
 	l.src.AddMoveDestination("DIRECT", l.dst.Addr())
@@ -139,8 +140,16 @@ func (w *world) lane(source, target string, number uint64) *lane {
 	common := func(s *nodes.NewServer) {
 		s.BatchCap, s.AssociationsPerTask, s.IdleTimeout = &caps, 2, time.Second
 	}
-	if change := targets[target]; change != nil {
-		w.member.AddServer(l.target, l.target, l.dst.Addr(), func(s *nodes.NewServer) { common(s); change(s) })
+	change := targets[target]
+	if isWeb(target) {
+		change = webTargets[target]
+	}
+	if change != nil {
+		w.member.AddServer(l.target, l.target, l.dst.Addr(), func(s *nodes.NewServer) {
+			common(s)
+			s.DICOMweb.RootURL, s.DICOMweb.AnswerPatience = l.dst.WebURL(), time.Second
+			change(s)
+		})
 	} else {
 		l.folder = filepath.Join(w.t.TempDir(), "folder")
 		require.NoError(w.t, os.Mkdir(l.folder, 0o755))
@@ -148,7 +157,11 @@ func (w *world) lane(source, target string, number uint64) *lane {
 	}
 	w.member.AddServer(l.source, l.source, l.src.Addr(), func(s *nodes.NewServer) {
 		common(s)
-		sources[source](s)
+		if s.DICOMweb.RootURL = l.src.WebURL(); isWeb(source) {
+			webSources[source](s)
+		} else {
+			sources[source](s)
+		}
 		if target == "direct" {
 			s.Retrieve.Direct = map[string]string{l.target: "DIRECT"}
 		}
@@ -302,7 +315,9 @@ func (w *world) atSource(ctx context.Context, e pacs.Event) {
 	if p == nil {
 		return
 	}
-	if e.Kind == pacs.AtFind && e.Level == "STUDY" {
+	// each page of a search is a request of its own
+	searches := e.Kind == pacs.AtWebRequest && e.Request.Service == "search" && e.Request.Offset <= 0
+	if (e.Kind == pacs.AtFind || searches) && e.Level == "STUDY" {
 		p.look(ctx)
 		return
 	}
@@ -310,9 +325,9 @@ func (w *world) atSource(ctx context.Context, e pacs.Event) {
 	defer p.mu.Unlock()
 	for _, s := range []*evidence{p.seen, p.now} {
 		switch e.Kind {
-		case pacs.AtMatch:
+		case pacs.AtMatch, pacs.AtWebMatch:
 			s.answer(p.tale, e)
-		case pacs.AtSent:
+		case pacs.AtSent, pacs.AtWebSent:
 			s.arrived[e.SOPInstanceUID]++
 		case pacs.AtGetEnd, pacs.AtMoveEnd:
 			for _, uid := range e.Result.FailedSOPInstanceUIDs {
@@ -366,22 +381,29 @@ func (s *evidence) answer(t *tale, e pacs.Event) {
 // atTarget writes down what a destination was sent and what it answered.
 func (w *world) atTarget(_ context.Context, e pacs.Event) {
 	p := w.actor(e.SOPInstanceUID)
-	if p == nil || e.Kind != pacs.AtStoreResponse {
+	if p == nil || e.Kind != pacs.AtStoreResponse && e.Kind != pacs.AtWebKept {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	uid, lies := e.SOPInstanceUID, p.dst.Store
-	if p.healed {
+	uid, lies, byWeb := e.SOPInstanceUID, p.dst.Store, e.Kind == pacs.AtWebKept
+	if p.healed || byWeb {
 		lies = pacs.StoreFaults{}
 	}
-	switch dimse.Status(e.Transfer.Status).Meaning(dimse.CStore).Outcome {
+	outcome := dimse.Status(e.Transfer.Status).Meaning(dimse.CStore).Outcome
+	switch {
+	case byWeb && alreadyByWeb(int(e.Transfer.Status)):
+		outcome = dimse.AlreadyThere
+	case byWeb && e.Transfer.Status != 0:
+		return
+	}
+	switch outcome {
 	case dimse.Done, dimse.DoneNoted:
 		if slices.Contains(lies.Misname, uid) {
 			return
 		}
-		p.took.acked[uid], p.took.lost[uid] = true, slices.Contains(lies.Lose, uid)
-		ours := e.CallingAE == "ADIT" // else the source has sent it by itself, and nobody else has seen it
+		p.took.acked[uid], p.took.lost[uid] = true, slices.Contains(lies.Lose, uid) || e.Transfer.Lost
+		ours := e.CallingAE == "ADIT" || byWeb // else the source has sent it by itself, and nobody else has seen it
 		same := p.same(uid, e.Transfer.SHA256)
 		p.took.ours[uid], p.took.other[uid] = ours, ours && !same
 		if same || p.untrue[uid] || !ours {
