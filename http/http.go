@@ -22,6 +22,7 @@ import (
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/api"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/dicomweb"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/people"
@@ -78,6 +79,7 @@ func New(cfg Config) http.Handler {
 		auth.Require(cfg.People, problem.RefuseCaller), route.Counted(cfg.People, api.LiveOperation),
 	).Method(http.MethodGet, api.LivePath, cfg.Live)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
+	dicomweb.Register(r, dicomweb.Config{Engine: cfg.Engine, People: cfg.People, PublicURL: cfg.PublicURL})
 	return r
 }
 

@@ -22,6 +22,19 @@ var routes = []row{
 	{route: "GET /api/docs", want: every(200), open: 200},
 	{route: "GET /api/docs/{file}", want: every(200), open: 200, on: docsFile},
 
+	{route: "GET /dicom-web/{ae_title}/studies", want: every(503), needs: source, hidden: true, on: named("SRC")},
+	{route: "GET /dicom-web/{ae_title}/series", want: every(503), needs: source, hidden: true, on: named("SRC"), query: "?PatientID=4711"},
+	{route: "GET /dicom-web/{ae_title}/instances", want: every(503), needs: source, hidden: true, on: named("SRC"), query: "?PatientID=4711"},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/instances", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /api/dicom-web/{ae_title}/qidors/studies", want: every(503), needs: source, hidden: true, on: named("SRC")},
+	{route: "GET /api/dicom-web/{ae_title}/qidors/series", want: every(503), needs: source, hidden: true, on: named("SRC"), query: "?PatientID=4711"},
+	{route: "GET /api/dicom-web/{ae_title}/qidors/instances", want: every(503), needs: source, hidden: true, on: named("SRC"), query: "?PatientID=4711"},
+	{route: "GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3")},
+	{route: "GET /api/dicom-web/{ae_title}/qidors/studies/{study}/instances", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3")},
+	{route: "GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series/{series}/instances", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3", "1.2.3.4")},
+
 	{route: "GET /api/v1/live", want: every(426)}, // TestLive has what comes after the upgrade
 	{route: "GET /api/v1/me", want: every(200)},
 	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},
@@ -181,6 +194,11 @@ var inCSV = []string{"Content-Type", "text/csv"}
 // named is for objects that everybody shares.
 func named(name string) func(*matrix, person) []string {
 	return func(*matrix, person) []string { return []string{name} }
+}
+
+// below names a server, and what is asked for below it.
+func below(server string, uids ...string) func(*matrix, person) []string {
+	return func(*matrix, person) []string { return append([]string{server}, uids...) }
 }
 
 func newAccess(m *matrix, owner person) []string {

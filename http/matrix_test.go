@@ -14,7 +14,7 @@ package http_test
 //   - want: the statuses for the owner, another user, staff and a superuser, all of whom have all rights and
 //     permissions; every, owned and ofStaff are the usual ones. The anonymous, the disabled and the expired get 401
 //     unless open says otherwise;
-//   - needs: rights to SRC or DST without which everybody gets 403;
+//   - needs: rights to SRC or DST without which everybody gets 403; with hidden 404, as for a server that isn't there;
 //   - on: what makes the object that the path names, anew for each request, and gives the values of its {…} in their
 //     order. It is told its owner: the caller where the caller is the owner, else a stranger;
 //   - body: what is sent; {n} becomes a number not used before, {1}, {2}… the values that on gave;
@@ -64,6 +64,7 @@ type row struct {
 	route  string // as the router has it, "METHOD /path"
 	want   answers
 	needs  right
+	hidden bool
 	open   int // status for callers who are not known; 0: 401
 	on     func(m *matrix, owner person) []string
 	query  string
@@ -304,7 +305,9 @@ func TestMatrix(t *testing.T) {
 				for i, want := range []int{r.want.owner, r.want.user, r.want.staff, r.want.superuser} {
 					who := m.people[fmt.Sprintf("%s%d", roles[i], rights)]
 					if want != 404 && r.needs&^rights != 0 {
-						want = 403
+						if want = 403; r.hidden {
+							want = 404
+						}
 					}
 					owner := stranger
 					if roles[i] == "owner" {

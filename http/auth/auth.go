@@ -92,11 +92,30 @@ func Anyone(next http.Handler) http.Handler {
 func Require(
 	who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error),
 ) func(http.Handler) http.Handler {
+	return require(who, refuse, token)
+}
+
+// RequireToo is Require for clients that know no tokens: theirs is the password of "Authorization: Basic …", beside any
+// name.
+func RequireToo(
+	who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error),
+) func(http.Handler) http.Handler {
+	return require(who, refuse, func(r *http.Request) string {
+		if _, password, ok := r.BasicAuth(); ok {
+			return strings.ToLower(strings.TrimSpace(password))
+		}
+		return token(r)
+	})
+}
+
+func require(
+	who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error), token func(*http.Request) string,
+) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := newCall(r)
 			ctx, cancel := context.WithTimeout(r.Context(), patience)
-			err := c.identify(ctx, who, r)
+			err := c.identify(ctx, who, r, token)
 			cancel()
 			if err != nil {
 				refuse(w, r, err)
@@ -127,7 +146,9 @@ func with(ctx context.Context, c call) context.Context {
 }
 
 // identify finds the user. A token, be it a bad one, goes before a cookie.
-func (c *call) identify(ctx context.Context, who *people.Service, r *http.Request) error {
+func (c *call) identify(
+	ctx context.Context, who *people.Service, r *http.Request, token func(*http.Request) string,
+) error {
 	if r.Header.Get("Authorization") != "" {
 		c.secret = token(r)
 		user, id, err := who.Tokens.Holder(ctx, c.secret)

@@ -45,7 +45,11 @@ var (
 	staff   = Right{Who: Staff, Needs: people.Action{Staff: true}}
 	linkage = Right{Who: Member, Needs: people.LinkageRight()}
 	search  = Right{Who: User, Needs: people.SearchRight(), Source: true, Acts: []string{audit.ActSearch}}
-	kept    = Right{Who: Staff, Needs: people.QuarantineRight()}
+	qido    = Right{
+		Who: User, Needs: people.Action{Permissions: []string{people.DICOMwebQuery}}, Source: true,
+		Also: "a server that one may not read from is not there",
+	}
+	kept = Right{Who: Staff, Needs: people.QuarantineRight()}
 )
 
 func (r Right) also(words string) Right {
@@ -89,6 +93,19 @@ var table = map[string]Right{
 	"GET /api/v1/openapi.json": anybody,
 	"GET /api/docs":            anybody,
 	"GET /api/docs/{file}":     anybody,
+
+	"GET /dicom-web/{ae_title}/studies":                                              qido,
+	"GET /dicom-web/{ae_title}/series":                                               qido,
+	"GET /dicom-web/{ae_title}/instances":                                            qido,
+	"GET /dicom-web/{ae_title}/studies/{study}/series":                               qido,
+	"GET /dicom-web/{ae_title}/studies/{study}/instances":                            qido,
+	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances":            qido,
+	"GET /api/dicom-web/{ae_title}/qidors/studies":                                   qido,
+	"GET /api/dicom-web/{ae_title}/qidors/series":                                    qido,
+	"GET /api/dicom-web/{ae_title}/qidors/instances":                                 qido,
+	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series":                    qido,
+	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/instances":                 qido,
+	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series/{series}/instances": qido,
 
 	"GET /api/v1/me":          user,
 	"PATCH /api/v1/me":        user.does("me.change"),

@@ -6,8 +6,6 @@ package contract
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"flag"
 	"net/http"
 	"os"
@@ -25,6 +23,7 @@ import (
 	"github.com/adit-go/adit/db/dbtest"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/http/rights"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/server"
 	"github.com/adit-go/adit/test/process"
 )
@@ -32,19 +31,6 @@ import (
 var long = flag.Duration("long", 0, "how long schemathesis tries requests of chance; 0: none")
 
 func TestMain(m *testing.M) { process.Main(m, cli.Main) }
-
-// python is the interpreter of the environment that scripts/setup makes.
-func python(t *testing.T) string {
-	t.Helper()
-	list, err := os.ReadFile("requirements.txt")
-	require.NoError(t, err)
-	caches, err := os.UserCacheDir()
-	require.NoError(t, err)
-	sum := sha256.Sum256(list)
-	path := filepath.Join(caches, "adit", "contract-"+hex.EncodeToString(sum[:8]), "bin", "python")
-	require.FileExists(t, path, "the Python packages of this test are missing: run make setup")
-	return path
-}
 
 // demo is a server with two PACS of phantoms, and its administrator's token.
 type demo struct {
@@ -59,7 +45,7 @@ func newDemo(t *testing.T) *demo {
 	s := process.ServePhantoms(t, dir, "--lease", "1m", "--database-url", dbtest.URL(t))
 	token, err := os.ReadFile(filepath.Join(dir, server.TokenFile))
 	require.NoError(t, err)
-	return &demo{s, strings.TrimSpace(string(token)), python(t)}
+	return &demo{s, strings.TrimSpace(string(token)), testpeer.Python(t, "contract")}
 }
 
 // run runs a Python program, which must end well.

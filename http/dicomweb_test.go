@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	nethttp "net/http"
+	"net/url"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+)
+
+// prefixes are those of QIDO-RS.
+var prefixes = map[string]string{"plain": "/dicom-web/PACS", "original": "/api/dicom-web/PACS/qidors"}
+
+// searchSite is a site with a PACS of several studies.
+func searchSite(t *testing.T, studies []*phantom.Study) (*site, *pacs.PACS) {
+	t.Helper()
+	p, err := pacs.Start(pacs.Config{AETitle: "PACS", Studies: studies})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	s := newSite(t)
+	host, port, err := net.SplitHostPort(p.Addr())
+	require.NoError(t, err)
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = host, n })
+	return s, p
+}
+
+// row is a data set in the DICOM JSON model.
+type found map[string]struct {
+	VR    string
+	Value []any
+}
+
+func (f found) text(t dict.Tag) string {
+	v := f[fmt.Sprintf("%08X", uint32(t))].Value
+	if len(v) == 0 {
+		return ""
+	}
+	return fmt.Sprint(v[0])
+}
+
+// qido searches, and asserts the status.
+func (s *site) qido(path string, status int, header ...string) (rows []found, got reply) {
+	s.t.Helper()
+	got = s.send("GET", path, "", header...)
+	require.Equal(s.t, status, got.StatusCode, "%s: %s", path, got.body)
+	if status == nethttp.StatusOK {
+		require.Equal(s.t, "application/dicom+json", got.Header.Get("Content-Type"))
+		require.NoError(s.t, json.Unmarshal([]byte(got.body), &rows), got.body)
+	}
+	return rows, got
+}
+
+// TestQIDO: the proxy searches a server that knows DIMSE alone, at every level, by keywords and tags, under both
+// prefixes.
+func TestQIDO(t *testing.T) {
+	studies := phantom.DemoStudies()
+	s, p := searchSite(t, studies)
+	first := studies[0]
+	study, series := first.StudyInstanceUID, first.Series[0]
+	ofPatient := 0
+	for _, st := range studies {
+		if st.Spec.Patient.ID == first.Spec.Patient.ID {
+			ofPatient++
+		}
+	}
+	for name, at := range prefixes {
+		t.Run(name, func(t *testing.T) {
+			s.t = t
+			for path, want := range map[string]int{
+				"/studies?StudyInstanceUID=" + study:                                                      1,
+				"/studies?0020000D=" + study:                                                              1,
+				"/studies?StudyInstanceUID=" + study + "%5C" + studies[1].StudyInstanceUID:                2,
+				"/studies?StudyInstanceUID=" + study + "," + studies[1].StudyInstanceUID:                  2,
+				"/studies?PatientID=" + url.QueryEscape(first.Spec.Patient.ID):                            ofPatient,
+				"/studies?PatientID=nobody":                                                               0,
+				"/studies/" + study + "/series?includefield=00080021,00080031,0008103E,00200011":          len(first.Series),
+				"/studies/" + study + "/series/" + series.SeriesInstanceUID + "/instances":                len(series.Instances),
+				"/studies/" + study + "/instances?includefield=all":                                       len(first.Instances()),
+				"/series?StudyInstanceUID=" + study:                                                       len(first.Series),
+				"/instances?StudyInstanceUID=" + study + "&SeriesInstanceUID=" + series.SeriesInstanceUID: len(series.Instances),
+			} {
+				rows, _ := s.qido(at+path, 200)
+				require.Len(t, rows, want, path)
+			}
+			rows, _ := s.qido(at+"/studies/"+study+"/series", 200)
+			require.Equal(t, study, rows[0].text(dict.StudyInstanceUID))
+			require.NotEmpty(t, rows[0].text(dict.Modality))
+			for path, status := range map[string]int{
+				"/studies?Nonsense=1":                 400,
+				"/studies?limit=abc":                  400,
+				"/studies?limit=-1":                   400,
+				"/studies?offset=x":                   400,
+				"/studies?StudyInstanceUID=1.x":       400,
+				"/studies?PatientID=a%5Cb":            400,
+				"/studies?PatientID=a%07b":            400,
+				"/studies?includefield=nonsense":      400,
+				"/studies?fuzzymatching=perhaps":      400,
+				"/series?Modality=CT":                 400,
+				"/instances":                          400,
+				"/studies/1.x/series":                 400,
+				"/studies?PixelData=1":                400,
+				"/studies?Modality=CT":                400,
+				"/studies?SOPClassUID=1.2":            400,
+				"/studies?RequestAttributesSequence=": 400,
+			} {
+				_, got := s.qido(at+path, status)
+				if name == "original" {
+					require.Contains(t, got.body, `"detail":`)
+					require.Equal(t, "application/json", got.Header.Get("Content-Type"))
+				}
+			}
+			_, got := s.qido(at+"/studies?PatientID=nobody", 200)
+			require.Equal(t, "[]", got.body)
+			_, got = s.qido(at+"/studies?PatientID=nobody&fuzzymatching=true", 200)
+			require.Contains(t, got.Header.Get("Warning"), "299 ADIT \"The fuzzymatching parameter is not supported.")
+			s.qido(at+"/studies", 406, "Accept", "text/html")
+			s.qido(at+"/studies", 200, "Accept", "application/dicom+json, application/json")
+			s.qido(at+"/studies", 401, "Authorization", "Token nonsense")
+			s.qido(at+"/studies", 200, "Authorization", pacs.BasicAuth("x", s.token))
+		})
+	}
+	s.t = t
+	s.qido("/dicom-web/NOBODY/studies", 404)
+	s.qido("/api/dicom-web/NOBODY/qidors/studies", 404)
+	require.Zero(t, p.Recorder().Log().Open)
+}
+
+// TestQIDOPages: pages are parts of one list, which the PACS is asked for once; none is missing and none comes twice.
+func TestQIDOPages(t *testing.T) {
+	var studies []*phantom.Study
+	for i := range 25 {
+		studies = append(studies, phantom.New(uint64(900+i), phantom.StudySpec{
+			Patient: phantom.Patient{ID: fmt.Sprintf("PAGES-%d", i), Name: "Pages^All"},
+			Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}},
+		}))
+	}
+	s, p := searchSite(t, studies)
+	for _, at := range prefixes {
+		before := len(p.Recorder().Log().Finds)
+		seen := map[string]bool{}
+		for offset := 0; ; offset += 10 {
+			rows, _ := s.qido(fmt.Sprintf("%s/studies?PatientName=Pages*&limit=10&offset=%d", at, offset), 200)
+			if len(rows) == 0 {
+				break
+			}
+			for _, r := range rows {
+				require.False(t, seen[r.text(dict.StudyInstanceUID)])
+				seen[r.text(dict.StudyInstanceUID)] = true
+			}
+		}
+		require.Len(t, seen, 25)
+		require.Len(t, p.Recorder().Log().Finds, before+1)
+	}
+}
+
+// TestQIDOClientLeaves: a client that leaves ends the search at the PACS.
+func TestQIDOClientLeaves(t *testing.T) {
+	reached := make(chan struct{})
+	ended := make(chan struct{})
+	p, err := pacs.Start(pacs.Config{
+		AETitle: "PACS", Studies: phantom.DemoStudies(), Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind != pacs.AtMatch || e.Number != 2 {
+				return
+			}
+			close(reached)
+			select {
+			case <-e.Canceled:
+			case <-ctx.Done():
+			}
+			close(ended)
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	s := newSite(t)
+	s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = "127.0.0.1", p.Port() })
+	ctx, leave := context.WithCancel(t.Context())
+	rq, err := nethttp.NewRequestWithContext(ctx, "GET", s.url+"/dicom-web/PACS/studies", nil)
+	require.NoError(t, err)
+	rq.Header.Set("Authorization", "Token "+s.token)
+	go func() {
+		<-reached
+		leave()
+	}()
+	rsp, err := nethttp.DefaultClient.Do(rq)
+	if err == nil {
+		_ = rsp.Body.Close()
+	}
+	require.ErrorIs(t, err, context.Canceled)
+	<-ended
+	require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
+}
