@@ -298,7 +298,7 @@ func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 			return nil
 		case got.again > 0 && offset > 0:
 			q.doubts("its pages overlap, so that others may be missing")
-		case q.s.Expect > 0 && q.given == q.s.Expect && got.answers < page && q.more == "" && len(q.variants) == 1:
+		case q.asExpected(got):
 			return nil
 		}
 		if offset += got.answers; q.raw >= q.c.cfg.Limits.Answers {
@@ -306,6 +306,11 @@ func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 			return nil
 		}
 	}
+}
+
+// asExpected tells that a page is the last by the number of answers that the server counts elsewhere.
+func (q *searching) asExpected(got pageCount) bool {
+	return q.s.Expect > 0 && q.given == q.s.Expect && got.answers < page && q.more == "" && len(q.variants) == 1
 }
 
 // onlyPage tells that one page came, which was not full, and without a word of more.

@@ -122,8 +122,8 @@ func TestWithoutPages(t *testing.T) {
 	}), "a list of one page proves nothing by itself")
 }
 
-// TestDestinationWithoutPages: what a destination lists of what it was sent counts, though no list of its is shown to be
-// whole.
+// TestDestinationWithoutPages: what a destination lists of what it was sent counts, though no list of its is shown to
+// be whole.
 func TestDestinationWithoutPages(t *testing.T) {
 	study := ct(7, 5)
 	uid := study.Instances()[2].SOPInstanceUID
