@@ -51,7 +51,7 @@ func TestServerToServer(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.Engine.Collectors()...)
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
-		# HELP adit_associations_open Associations that this process has open to a server.
+		# HELP adit_associations_open Associations, and connections for DICOMweb, that this process has open to a server.
 		# TYPE adit_associations_open gauge
 		adit_associations_open{server="destination"} 0
 		adit_associations_open{server="source"} 0
