@@ -126,7 +126,7 @@ func testSizes(t *testing.T, boundary string) {
 	var body bytes.Buffer
 	w := NewWriter(&body, boundary)
 	for _, size := range []int{0, direct, window, 3 * window} {
-		for around := -70; around < 70; around += 7 {
+		for around := -70; around < 70; around += 23 {
 			content := make([]byte, max(0, size+around))
 			for i := range content {
 				content[i] = letters[source.IntN(len(letters))]
