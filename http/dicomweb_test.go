@@ -10,6 +10,7 @@ import (
 	nethttp "net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,28 +101,41 @@ func TestQIDO(t *testing.T) {
 			require.Equal(t, study, rows[0].text(dict.StudyInstanceUID))
 			require.NotEmpty(t, rows[0].text(dict.Modality))
 			for path, status := range map[string]int{
-				"/studies?Nonsense=1":                 400,
-				"/studies?limit=abc":                  400,
-				"/studies?limit=-1":                   400,
-				"/studies?offset=x":                   400,
-				"/studies?StudyInstanceUID=1.x":       400,
-				"/studies?PatientID=a%5Cb":            400,
-				"/studies?PatientID=a%07b":            400,
-				"/studies?includefield=nonsense":      400,
-				"/studies?fuzzymatching=perhaps":      400,
-				"/series?Modality=CT":                 400,
-				"/instances":                          400,
-				"/studies/1.x/series":                 400,
-				"/studies?PixelData=1":                400,
-				"/studies?Modality=CT":                400,
-				"/studies?SOPClassUID=1.2":            400,
-				"/studies?RequestAttributesSequence=": 400,
+				"/studies?Nonsense=1":                                    400,
+				"/studies?limit=abc":                                     400,
+				"/studies?limit=-1":                                      400,
+				"/studies?offset=x":                                      400,
+				"/studies?StudyInstanceUID=1.x":                          400,
+				"/studies?PatientID=a%5Cb":                               400,
+				"/studies?PatientID=a%07b":                               400,
+				"/studies?includefield=nonsense":                         400,
+				"/studies?fuzzymatching=perhaps":                         400,
+				"/series?Modality=CT":                                    400,
+				"/instances":                                             400,
+				"/studies/1.x/series":                                    400,
+				"/studies?PixelData=1":                                   400,
+				"/studies?PatientID=P1;PatientID=P2":                     400,
+				"/studies?PatientID=1&00100020=2":                        400,
+				"/studies?StudyDate=abc":                                 400,
+				"/studies?StudyDate=20249999":                            400,
+				"/studies?StudyDate=-":                                   400,
+				"/studies?ModalitiesInStudy=" + strings.Repeat("M,", 21): 400,
+				"/studies?Modality=CT":                                   400,
+				"/studies?SOPClassUID=1.2":                               400,
+				"/studies?RequestAttributesSequence=":                    400,
 			} {
 				_, got := s.qido(at+path, status)
 				if name == "original" {
 					require.Contains(t, got.body, `"detail":`)
 					require.Equal(t, "application/json", got.Header.Get("Content-Type"))
 				}
+			}
+			for path, want := range map[string]int{
+				"?StudyDate=20240101-20241231": len(studies), "?StudyDate=-20000101": 0, "?StudyDate=20240701-": 1,
+				"?StudyDate=20240701": 1, "?offset=1&limit=9223372036854775807": len(studies) - 1,
+			} {
+				rows, _ := s.qido(at+"/studies"+path, 200)
+				require.Len(t, rows, want, path)
 			}
 			_, got := s.qido(at+"/studies?PatientID=nobody", 200)
 			require.Equal(t, "[]", got.body)

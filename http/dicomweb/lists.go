@@ -29,7 +29,7 @@ func (l list) page(q asked) (rows [][]byte, more bool) {
 	from := min(q.offset, len(l.rows))
 	to := len(l.rows)
 	if q.limit > 0 {
-		to = min(to, from+q.limit)
+		to = from + min(to-from, q.limit)
 	}
 	return l.rows[from:to], l.cut && to == len(l.rows)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -22,6 +23,7 @@ type asked struct {
 	limit, offset int // 0: none
 	fuzzy         bool
 	canonical     string // what is searched for, without the page
+	keys          []dict.Tag
 }
 
 // maxKeys bounds the parameters of a search.
@@ -111,6 +113,10 @@ func (q *asked) match(name string, given []string) error {
 	if slices.Contains(unsearched, vr) {
 		return bad(name, "can't be searched by: it is a sequence or binary")
 	}
+	if slices.Contains(q.keys, tag) {
+		return bad(name, "is given more than once")
+	}
+	q.keys = append(q.keys, tag)
 	wanted, err := valuesOf(name, given, vr, vr == dict.UI || tag == dict.Modality || tag == dict.ModalitiesInStudy)
 	if err != nil {
 		return err
@@ -136,8 +142,11 @@ func valuesOf(name string, given []string, vr dict.VR, several bool) (wanted []s
 			}
 		}
 	}
-	if len(wanted) > 1 && !several {
+	switch {
+	case len(wanted) > 1 && !several:
 		return nil, bad(name, "is given more than once")
+	case len(wanted) > maxModalities && vr != dict.UI:
+		return nil, bad(name, "names more than %d modalities, each of which is a query of its own", maxModalities)
 	}
 	for _, value := range wanted {
 		switch {
@@ -147,9 +156,28 @@ func valuesOf(name string, given []string, vr dict.VR, several bool) (wanted []s
 			return nil, bad(name, "contains a backslash")
 		case vr == dict.UI && !dict.ValidUID(value):
 			return nil, bad(name, "is not a UID")
+		case vr == dict.DA && !validDates(value):
+			return nil, bad(name, "is neither a date (YYYYMMDD) nor a range of dates")
 		}
 	}
 	return wanted, nil
+}
+
+// maxModalities is how many a search may name.
+const maxModalities = 20
+
+// validDates reports whether a text is a date, or two with a hyphen between them, one of which may be missing.
+func validDates(text string) bool {
+	from, to, ranged := strings.Cut(text, "-")
+	for _, day := range []string{from, to} {
+		if day == "" && ranged && text != "-" {
+			continue
+		}
+		if _, err := time.Parse("20060102", day); err != nil && (ranged || day != to) {
+			return false
+		}
+	}
+	return true
 }
 
 const noAttribute = "%q is no attribute to search by: give its keyword, or its tag as eight hexadecimal digits"

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -35,8 +36,8 @@ var searches = map[string]query.Level{
 }
 
 // patience is how long a client waits for the first byte at most; it then gets a blank as often. dicomweb-client gives
-// up after 20 s of silence.
-const patience = 10 * time.Second
+// up after 20 s of silence. Until a connection for interactive use is free, or that is refused, nothing is sent.
+const patience = 15 * time.Second
 
 // search serves QIDO-RS at one level.
 func (p proxy) search(of query.Level) http.HandlerFunc {
@@ -47,7 +48,12 @@ func (p proxy) search(of query.Level) http.HandlerFunc {
 			))
 			return
 		}
-		q, err := readQuery(r.URL.Query())
+		values, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil { // Query passes over what it can't read, and so over a key
+			p.refuse(w, r, problem.New(http.StatusBadRequest, "The query of the address can't be read; escape it properly."))
+			return
+		}
+		q, err := readQuery(values)
 		if err != nil {
 			p.refuse(w, r, err)
 			return
@@ -104,6 +110,8 @@ func (p proxy) complete(ds *stream.DataSet, title string, s query.AttributeSearc
 			ds.Set(tag, uid)
 		}
 	}
+	ds.Remove(dict.RetrieveURL) // the server's own, of whose address only staff is told
+	ds.Remove(dict.RetrieveURI)
 	if p.PublicURL == nil {
 		return
 	}
