@@ -188,9 +188,8 @@ func (e *RedirectError) Error() string {
 	if e.To == "" {
 		return fmt.Sprintf("the server answered the %s with redirects that lead nowhere; check its address", e.Doing)
 	}
-	return fmt.Sprintf(
-		"the server redirects the %s to %s; if that is right set it as the server's address", e.Doing, e.To,
-	)
+	// Not where to: people read it who are not told where the server is.
+	return fmt.Sprintf("the server redirects the %s to another address; check the one that is set for it", e.Doing)
 }
 
 // SourceError says that the reader of an object to be stored failed, not the exchange, which was broken off such that

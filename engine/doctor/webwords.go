@@ -28,7 +28,10 @@ func (d *webDoctor) advice(err error) string {
 	_, silent := errors.AsType[*web.TimeoutError](err)
 	connect, away := errors.AsType[*web.ConnectError](err)
 	token, noToken := errors.AsType[*web.TokenError](err)
+	redirect, redirected := errors.AsType[*web.RedirectError](err)
 	switch {
+	case redirected && redirect.To != "":
+		return "It redirects to " + redirect.To + ": if that is right set it as the root URL (dicomweb.root_url)."
 	case fault.IsWebAnswer(err, http.StatusUnauthorized):
 		return d.credentials()
 	case fault.IsWebAnswer(err, http.StatusForbidden) && d.node.Server.WebAuth == nodes.AuthOAuth2:

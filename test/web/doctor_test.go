@@ -161,7 +161,7 @@ func TestDoctor(t *testing.T) {
 		},
 		{
 			"sends away", answer(pacs.WebAnswerFaults{Redirect: "https://login.example.org"}), nil,
-			diagnosis{bad: map[string]string{"qido studies": "redirects the search for studies to https://login.example.org"}},
+			diagnosis{bad: map[string]string{"qido studies": "It redirects to https://login.example.org"}},
 		},
 		{
 			"busy", answer(pacs.WebAnswerFaults{Status: 503, RetryAfter: "120"}), nil,
