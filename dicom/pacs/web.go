@@ -112,7 +112,7 @@ func (p *PACS) ServeWeb(ctx context.Context, l net.Listener) error {
 		}),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnState:         p.recorder.connection,
-		TLSConfig:         cfg.TLS,
+		TLSConfig:         cfg.TLS.Clone(), // the server sets what it speaks in it
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // faults are wanted
 	}
