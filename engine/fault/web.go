@@ -31,6 +31,9 @@ func webAnswer(err error, statuses []int) bool {
 	return ok && slices.Contains(statuses, answer.Code)
 }
 
+// WebBusy reports whether a server answered by DICOMweb that it has too much to do, or no room.
+func WebBusy(err error) bool { return webAnswer(err, webBusy) }
+
 // Unauthorized reports whether a server of DICOMweb does not take what ADIT shows it: all tasks would fare alike.
 func Unauthorized(err error) bool {
 	return webAnswer(err, []int{http.StatusUnauthorized, http.StatusProxyAuthRequired})
@@ -59,7 +62,7 @@ func webUnreachable(err error) bool {
 	if token, ok := errors.AsType[*web.TokenError](err); ok {
 		return token.Transient
 	}
-	return webAnswer(err, webBusy)
+	return WebBusy(err)
 }
 
 // webNeedsSettings reports whether a setting or a credential has to be corrected.
@@ -77,7 +80,7 @@ func webNeedsSettings(err error) bool {
 // webRefused reports whether a server answered that it doesn't do what was asked.
 func webRefused(err error) bool {
 	_, answered := errors.AsType[*web.StatusError](err)
-	return webNeedsSettings(err) || answered && !webFailure(err) && !webAnswer(err, webBusy)
+	return webNeedsSettings(err) || answered && !webFailure(err) && !WebBusy(err)
 }
 
 // webDeclined reports whether a server does not do what was asked at all, whoever asks.

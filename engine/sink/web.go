@@ -509,7 +509,7 @@ func (s *Web) failed(ctx context.Context, l *line, batch []*stowing, err error) 
 			dimse.RefusedSOPClass, "the destination takes no request as large as this instance (status 413); ask its " +
 				"administrator to allow larger ones",
 		})
-	case slices.Contains(busy, code):
+	case fault.WebBusy(err):
 		s.leaveAlone(batch, fault.Full("DICOM Server %s is out of resources: %w", s.name, err))
 	case fault.NeedsSettings(err):
 		answer(batch, err)
@@ -524,13 +524,10 @@ func (s *Web) failed(ctx context.Context, l *line, batch []*stowing, err error) 
 	}
 }
 
-var (
-	busy = []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage}
-	// statuses after which some of a request may have been stored
-	undecided = []int{
-		http.StatusBadRequest, http.StatusConflict, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
-	}
-)
+// undecided are the statuses after which some of a request may have been stored.
+var undecided = []int{
+	http.StatusBadRequest, http.StatusConflict, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
+}
 
 // leaveAlone sends nothing more to a server that has no room.
 func (s *Web) leaveAlone(batch []*stowing, err error) {
