@@ -101,12 +101,13 @@ func studies() []*phantom.Study {
 	return all
 }
 
-// late is a study that comes to PACS-A when a flow wishes it.
+// late is a study that comes to PACS-A when a flow wishes it. Its day is one that no other flow looks through: they all
+// have the same Orthancs.
 func late() *phantom.Study {
 	return phantom.New(7700, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-120", Name: "Latecomer^Eta", BirthDate: "19830905", Sex: "F"},
-		Date:    "20261109", Time: "140300", Description: "CT Thorax",
-		Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 7, Rows: 32, Columns: 32}},
+		Date:    "20250709", Time: "140300", Description: "MR Knee",
+		Series: []phantom.SeriesSpec{{Kind: phantom.MR, Instances: 7, Rows: 32, Columns: 32}},
 	})
 }
 
