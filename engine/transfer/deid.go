@@ -3,7 +3,6 @@
 package transfer
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,8 +10,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
@@ -41,123 +38,15 @@ func (r *deidentification) pseudonymizes() bool { return r.session != nil && r.p
 
 // openDeid finds out, once the study's patient is known, under which pseudonym and key the run de-identifies.
 func (r *deidentification) openDeid(ctx context.Context) error {
-	trial, subject := r.Job.TrialProtocolID, deid.Subject{
-		TrialID: r.Job.TrialProtocolID, TrialName: r.Job.TrialProtocolName,
-	}
-	subject.Charset = r.Src.Server.FallbackCharset
-	profile, _ := deid.BuiltinProfile(deid.DefaultProfile)
-	switch {
-	case jobs.Pseudonymized(r.Row, r.Job.Job):
-		project, err := r.svc.Q.GetProjectKey(ctx, r.Job.ProjectID)
-		if err != nil {
-			return err
-		}
-		if profile, err = r.svc.projects.PinnedProfile(ctx, r.Job.Job); err != nil {
-			return err
-		}
-		key, err := r.svc.projects.KeyOf(project.IsDefault, project.SealedKey, trial)
-		if err != nil {
-			return err
-		}
-		subject.Generation, subject.Issuer = uint32(r.Job.UidGeneration), r.Src.Server.IssuerOfPatientID
-		subject.Scan, subject.Account = r.Job.Scan, r.Job.Manifest
-		if subject.Known, err = known(profile, subject.Charset, r.Inv.Answer); err != nil {
-			return fault.Permanent("The study can't be de-identified: %w", err)
-		}
-		subject.Patient = deid.PatientIdentity(r.Inv.PatientID, subject.Issuer, r.Inv.Study)
-		subject.Key = key.OfPatient(subject.Patient)
-		derived, err := r.svc.projects.DerivedPseudonym(project.SealedSalt, key, subject.Patient, r.Inv.PatientID)
-		if err != nil {
-			return err
-		}
-		if subject.Pseudonym, err = r.link(
-			ctx, projects.LinkageTrial(project.IsDefault, trial), derived, subject,
-		); err != nil {
-			return err
-		}
-	case trial == "" && r.Job.TrialProtocolName == "":
-		return nil
-	}
-	session, err := profile.Session(subject)
-	if err != nil {
-		return fault.Permanent("The study can't be de-identified: %w", err)
-	}
-	r.session, r.pseudonym, r.study = session, subject.Pseudonym, session.MapUID(r.Inv.Study)
-	return nil
-}
-
-// link returns the pseudonym of the study's patient: the one that the task names, the one of the linkage table, or the
-// one derived. Pseudonym and patient belong together for ever, both ways. No error names a pseudonym: logs and reasons
-// name the study.
-func (r *deidentification) link(ctx context.Context, trial, derived string, s deid.Subject) (string, error) {
-	if err := deid.CheckPseudonymOf(r.Inv.PatientID, r.Row.Pseudonym); err != nil {
-		return "", fault.Permanent("Study %s was not sent: %w.", r.Inv.Study, err)
-	}
-	of := db.PseudonymOfParams{ProjectID: r.Job.ProjectID, Trial: trial, Identity: string(s.Patient)}
-	known, err := r.svc.Q.PseudonymOf(ctx, of)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows), err == nil && r.Src.Server.PseudonymsSince == nil:
-		err = r.svc.InTx(ctx, func(q *db.Queries) error {
-			known, err = r.linkAnew(ctx, q, of, derived, s.Issuer)
-			return err
-		})
-	}
-	if err == nil && r.Row.Pseudonym != "" && known != r.Row.Pseudonym {
-		return "", fault.Permanent(
-			"The patient of study %s already has another pseudonym in this project, so it was not sent under the "+
-				"one given; "+
-				"let ADIT choose the pseudonym (--pseudonymize), or use another project. Anyone who may see the project's "+
-				"linkage table can find the pseudonym there.", r.Inv.Study,
-		)
-	}
-	return known, err
-}
-
-// linkAnew ties a patient to a pseudonym, unless somebody else has done so meanwhile.
-func (r *deidentification) linkAnew(
-	ctx context.Context, q *db.Queries, of db.PseudonymOfParams, derived, issuer string,
-) (string, error) {
-	if r.Src.Server.PseudonymsSince == nil {
-		n, err := q.NotePseudonyms(ctx, db.NotePseudonymsParams{ID: r.Src.ID, IssuerOfPatientID: issuer})
-		if err != nil {
-			return "", err
-		}
-		if n == 0 {
-			return "", fault.Again(
-				"Somebody has just changed the issuer of %s's Patient IDs, so study %s has to start again.",
-				r.Src.Name, r.Inv.Study,
-			)
-		}
-	}
-	known, err := q.PseudonymOf(ctx, of)
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return known, err
-	}
-	known, err = q.Link(ctx, db.LinkParams{
-		ProjectID: of.ProjectID, Trial: of.Trial, Pseudonym: cmp.Or(r.Row.Pseudonym, derived),
-		Identity: of.Identity, PatientID: r.Inv.PatientID, Issuer: issuer,
+	session, pseudonym, err := r.svc.projects.Session(ctx, r.Job.Job, projects.Study{
+		Source: r.Src.Server, SourceName: r.Src.Name, UID: r.Inv.Study, PatientID: r.Inv.PatientID, Answer: r.Inv.Answer,
+		Pseudonym: r.Row.Pseudonym, Pseudonymize: jobs.Pseudonymized(r.Row, r.Job.Job),
 	})
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return known, err
+	if err != nil || session == nil {
+		return err
 	}
-	known, err = q.PseudonymOf(ctx, of) // somebody else has the pseudonym, or has linked this patient just now
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", fault.Permanent(
-			"The pseudonym for study %s belongs to another patient of this project, so the study was "+
-				"not sent; "+
-				"choose another pseudonym.", r.Inv.Study,
-		)
-	}
-	return known, err
-}
-
-// known returns what the source's answer tells of patient and study, which the scan looks for in every instance.
-func known(profile *deid.Profile, charset string, answer *stream.DataSet) (deid.Known, error) {
-	reader, err := profile.Reader(charset)
-	if err != nil {
-		return deid.Known{}, err
-	}
-	return reader.Answer(answer)
+	r.session, r.pseudonym, r.study = session, pseudonym, session.MapUID(r.Inv.Study)
+	return nil
 }
 
 // deidentify makes of an instance what goes out; the report is complete when that has been read. done tells that
