@@ -32,6 +32,7 @@ const (
 	ActBegin    = "task.begin"    // a study begins to move
 	ActTransfer = "task.transfer" // a run of a task has moved images
 	ActSearch   = "server.search" // a server was searched for studies
+	ActRead     = "server.read"   // instances of a server were read by DICOMweb
 )
 
 // Actor is the person or program that acts, as the audit log names it.

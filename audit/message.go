@@ -79,6 +79,7 @@ var (
 	eventActivity    = dcm("110100", "Application Activity")
 	eventLogUsed     = dcm("110101", "Audit Log Used")
 	eventBegin       = dcm("110102", "Begin Transferring DICOM Instances")
+	eventAccessed    = dcm("110103", "DICOM Instances Accessed")
 	eventTransferred = dcm("110104", "DICOM Instances Transferred")
 	eventExport      = dcm("110106", "Export")
 	eventQuery       = dcm("110112", "Query")
@@ -143,6 +144,8 @@ func message(r Row, host string) (auditMessage, bool) {
 		m.logUsed(r, host)
 	case r.Action == ActSearch:
 		m.query(r, host)
+	case r.Action == ActRead:
+		m.access(r, host)
 	case r.Action == ActBegin, r.Action == ActTransfer:
 		m.transfer(r, host)
 	default:
@@ -233,9 +236,20 @@ func (m *auditMessage) transfer(r Row, host string) {
 		m.Event.Outcome, m.Event.Words = outcomeMinor, detail.Outcome
 	}
 	m.Participants = append([]participant{source, destination}, append(r.user(), adit(host))...)
+	m.Objects = r.studyAndPatient()
+}
+
+// A.5.3.5
+func (m *auditMessage) access(r Row, host string) {
+	m.Event.ID, m.Event.Action = eventAccessed, "R"
+	m.Participants = append(r.user(), adit(host))
+	m.Objects = r.studyAndPatient()
+}
+
+func (r Row) studyAndPatient() []auditObject {
 	study := named("2", "3", idStudy, r.StudyUID, r.StudyUID)
 	study.Description = &objectDetail{Anonymized: r.Profile != ""}
-	m.Objects = []auditObject{study, named("1", "1", idPatient, r.PatientID, r.PatientID)}
+	return []auditObject{study, named("1", "1", idPatient, r.PatientID, r.PatientID)}
 }
 
 // named is an object with a name, which the schema wants where there is no query.

@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,7 @@ import (
 	"github.com/adit-go/adit/engine/projects"
 	"github.com/adit-go/adit/engine/quarantine"
 	"github.com/adit-go/adit/engine/query"
+	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/engine/receive"
 	"github.com/adit-go/adit/engine/recurring"
 	"github.com/adit-go/adit/engine/retrieve"
@@ -42,6 +44,7 @@ import (
 type Engine struct {
 	Nodes        *nodes.Service
 	Query        *query.Service
+	Reading      *reading.Service
 	Projects     *projects.Service
 	Jobs         *jobs.Service
 	Lease        *lease.Service
@@ -73,6 +76,7 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 		lease.New(b, e.Nodes), quarantine.New(b, e.Nodes)
 	e.Housekeeping = housekeeping.New(b, e.Nodes)
 	e.Retrieve = retrieve.New(b, e.Nodes, e.Receive)
+	e.Reading = reading.New(b, e.Nodes, e.Projects, e.Retrieve)
 	e.Verify = verify.New(b, func() bool { return e.Retrieve.Inbox().Listens() })
 	e.Transfer = transfer.New(b, transfer.Rooms{
 		Nodes: e.Nodes, Projects: e.Projects, Jobs: e.Jobs,
@@ -110,5 +114,8 @@ func (e *Engine) SetOthers(o base.Others) { e.base.Others = o }
 
 // Collectors returns the metrics of transfers, of the site and of associations, to be registered once.
 func (e *Engine) Collectors() []prometheus.Collector {
-	return append(append(e.base.Metrics.Collectors(), e.Housekeeping.SiteMetrics()), e.base.Door.Collectors()...)
+	return slices.Concat(
+		e.base.Metrics.Collectors(), []prometheus.Collector{e.Housekeeping.SiteMetrics()}, e.base.Door.Collectors(),
+		e.Reading.Collectors(),
+	)
 }

@@ -38,6 +38,7 @@ import (
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/http/live"
@@ -62,6 +63,7 @@ type site struct {
 	key    people.Key
 	log    *testpeer.Buffer
 	ready  func(context.Context) error
+	engine *engine.Engine
 
 	handler, admin nethttp.Handler
 }
@@ -99,6 +101,10 @@ func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
 			FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}, ReceiverPort: 11112,
 		},
 	)
+	cache, err := reading.OpenCache(filepath.Join(t.TempDir(), "series"), 1e9)
+	require.NoError(t, err)
+	eng.Reading.SetCache(cache)
+	s.engine = eng
 	s.register(doors)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, func(context.Context) error { return nil }, true, log)

@@ -42,6 +42,7 @@ type HTTPConfig struct {
 	TLSKey         string
 	PublicURL      string
 	TrustedProxies []string
+	SeriesCacheGB  int
 	AdminListen    string
 }
 

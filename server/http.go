@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/adit-go/adit/engine/feed"
+	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/http/live"
 	"github.com/adit-go/adit/ui"
@@ -100,6 +101,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	if err != nil {
 		machine = "" // it is called by its address then
 	}
+	s.readSeries(ctx)
 	hub := live.New(live.Config{
 		Engine: s.engine, People: s.people, Log: s.log, Metrics: s.metrics, PublicURL: s.outside.public,
 	})
@@ -126,6 +128,22 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	}
 	srv.TLSConfig = s.certificate.config()
 	return func() { s.supervise("the HTTPS server", func() error { return closedIsFine(srv.ServeTLS(l, "", "")) }) }
+}
+
+// readSeries gives the disk for what is read by DICOMweb.
+func (s *server) readSeries(ctx context.Context) {
+	const gigabyte = 1e9
+	cache, err := reading.OpenCache(
+		filepath.Join(s.cfg.DataDir, "series-cache"), int64(s.cfg.HTTP.SeriesCacheGB)*gigabyte,
+	)
+	if err != nil {
+		s.log.ErrorContext(ctx, "nothing can be read by DICOMweb", "err", err)
+		return
+	}
+	s.engine.Reading.SetCache(cache)
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	go s.engine.Reading.Keep(ctx)
+	s.atEnd(stop)
 }
 
 // httpServer makes a server that is shut down at its turn, in order if that takes no longer than endGrace.

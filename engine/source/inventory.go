@@ -67,6 +67,9 @@ type Instance struct {
 	lossy    bool     // its pixel data has been compressed with loss
 }
 
+// Modality is what the source says; empty: nothing.
+func (s *SeriesInventory) Modality() string { return s.modality }
+
 // Expected returns how many instances a series must have, -1 if nobody can tell.
 func (s *SeriesInventory) Expected() int {
 	if s.Listed {

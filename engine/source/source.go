@@ -96,6 +96,7 @@ type Wanted struct {
 	Syntaxes map[string][]string // by SOP class: the transfer syntaxes in which instances may come
 	Usual    bool                // what follows will probably be asked for likewise
 	ByWeb    bool                // by WADO-RS, of a server that offers DIMSE as well
+	AsStored bool                // ByWeb: in any transfer syntax, whatever Syntaxes says
 	// Study returns the SOP classes of the study, and the transfer syntaxes in which they may come: Syntaxes, and what
 	// of the rest can be asked for beside that. It is called where something is to be opened, or was opened on a guess.
 	// nil: there is nothing beside.

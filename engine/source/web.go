@@ -237,7 +237,7 @@ func (g *webGet) ask(ctx context.Context, r web.Resource, syntax string) (other 
 		wanted := g.s.wanted.Syntaxes[o.SOPClassUID]
 		// whoever takes what is not listed finds out whether it is something that was asked for
 		listed := r.Instance == o.SOPInstanceUID || g.rq.Of.seriesOf(o.SOPInstanceUID) != ""
-		if !slices.Contains(wanted, o.TransferSyntaxUID) && (listed || plainOf(wanted) != "") {
+		if !g.s.wanted.AsStored && !slices.Contains(wanted, o.TransferSyntaxUID) && (listed || plainOf(wanted) != "") {
 			if other = plainOf(wanted); other != "" && syntax == web.AnySyntax {
 				return errUnwanted
 			}

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -38,18 +39,39 @@ type Config struct {
 
 // Register adds the routes of both prefixes.
 func Register(r chi.Router, cfg Config) {
-	lists := newLists()
-	for prefix, p := range map[string]proxy{
-		Plain:                {Config: cfg, lists: lists},
-		Original + "/qidors": {Config: cfg, lists: lists, original: true},
+	plain := proxy{Config: cfg, lists: newLists()}
+	original := proxy{Config: cfg, lists: plain.lists, original: true}
+	query, retrieve := map[string]http.HandlerFunc{}, map[string]http.HandlerFunc{}
+	for path, of := range searches {
+		query[Plain+path], query[Original+"/qidors"+path] = plain.search(of), original.search(of)
+	}
+	for path, h := range plain.retrieves() {
+		retrieve[Plain+path] = h
+	}
+	for path, h := range original.retrieves() {
+		retrieve[Original+"/wadors"+path] = h
+	}
+	for operation, routes := range map[string]map[string]http.HandlerFunc{
+		"dicomweb-query": query, "dicomweb-retrieve": retrieve,
 	} {
 		r.Group(func(r chi.Router) {
-			r.Use(auth.RequireToo(cfg.People, p.refuse), route.Counted(cfg.People, "dicomweb-query"))
-			for path, of := range searches {
-				r.Get(prefix+path, p.search(of))
+			r.Use(refusing(cfg.People, plain, original), route.Counted(cfg.People, operation))
+			for path, h := range routes {
+				r.Get(path, h)
 			}
 		})
 	}
+}
+
+// refusing lets those pass who are known. Others are told so in the words of the prefix.
+func refusing(who *people.Service, plain, original proxy) func(http.Handler) http.Handler {
+	return auth.RequireToo(who, func(w http.ResponseWriter, r *http.Request, err error) {
+		p := plain
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			p = original
+		}
+		p.refuse(w, r, err)
+	})
 }
 
 // proxy serves one of the prefixes.
@@ -63,13 +85,19 @@ type proxy struct {
 func (p proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	told := problem.Of(r.Context(), err)
 	if told.Status == http.StatusUnprocessableEntity {
+		fields := told.Errors
 		told = problem.New(http.StatusBadRequest, told.Detail)
+		told.Errors = fields
 	}
 	if !p.original {
 		problem.Write(w, r, told)
 		return
 	}
-	body, err := json.Marshal(map[string]string{"detail": told.Detail})
+	var say any = map[string]string{"detail": told.Detail}
+	if len(told.Errors) == 1 && told.Status == http.StatusBadRequest && told.Errors[0].Field == "pseudonym" {
+		say = map[string][]string{told.Errors[0].Field: {told.Errors[0].Message}} // as its forms do
+	}
+	body, err := json.Marshal(say)
 	if err != nil {
 		panic(err) // it is a text
 	}

@@ -133,10 +133,7 @@ func (p proxy) complete(ds *stream.DataSet, title string, s query.AttributeSearc
 
 // takesJSON reports whether a request accepts the answer (PS3.18 8.7.4).
 func takesJSON(r *http.Request) bool {
-	fields := r.Header.Values("Accept")
-	if list := r.URL.Query()["accept"]; len(list) > 0 { // it comes before the header
-		fields = list
-	}
+	fields := accepted(r)
 	wanted := media.ByWeight(media.ParseList(fields...))
 	for _, t := range wanted {
 		if t.Includes(dicomjson.MediaType) || t.Includes("application/json") || t.Name == "multipart/related" {

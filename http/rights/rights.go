@@ -49,6 +49,11 @@ var (
 		Who: User, Needs: people.Action{Permissions: []string{people.DICOMwebQuery}}, Source: true,
 		Also: "a server that one may not read from is not there",
 	}
+	wado = Right{
+		Who: User, Needs: people.Action{Permissions: []string{people.DICOMwebRetrieve}}, Source: true,
+		Also: "transfer_unpseudonymized without a pseudonym; a server that one may not read from is not there",
+		Acts: []string{audit.ActRead},
+	}
 	kept = Right{Who: Staff, Needs: people.QuarantineRight()}
 )
 
@@ -106,6 +111,22 @@ var table = map[string]Right{
 	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series":                    qido,
 	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/instances":                 qido,
 	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series/{series}/instances": qido,
+
+	"GET /dicom-web/{ae_title}/studies/{study}":                                                          wado,
+	"GET /dicom-web/{ae_title}/studies/{study}/metadata":                                                 wado,
+	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}":                                          wado,
+	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/metadata":                                 wado,
+	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}":                     wado,
+	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/metadata":            wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}":                                               wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/metadata":                                      wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/nifti":                                         wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}":                               wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/metadata":                      wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/nifti":                         wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}":          wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/metadata": wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/nifti":    wado,
 
 	"GET /api/v1/me":          user,
 	"PATCH /api/v1/me":        user.does("me.change"),

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package reading
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/internal/refusal"
+)
+
+// Instance is one that somebody reads. It may still be on its way. It is valid until the reading goes on to the next
+// one.
+type Instance struct {
+	Series                                         string // as the server has it
+	SOPClassUID, SOPInstanceUID, TransferSyntaxUID string
+
+	r   *Reading
+	e   *entry
+	n   int
+	ctx context.Context
+	pos *position
+}
+
+// Instances gives the instances of some series in the order in which they come from the server. Who takes them slowly
+// holds the server back, unless others are faster. An error ends it, and says that something is missing.
+func (r *Reading) Instances(ctx context.Context, series ...string) iter.Seq2[*Instance, error] {
+	return func(yield func(*Instance, error) bool) {
+		for i, uid := range series {
+			var following string
+			if i+1 < len(series) {
+				following = series[i+1]
+			}
+			more, err := r.ofSeries(ctx, uid, following, yield)
+			if err != nil {
+				yield(nil, err)
+			}
+			if !more || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ofSeries gives the instances of one series. The following one is joined when this one has come, so that the server
+// goes on while the last instances go out.
+func (r *Reading) ofSeries(
+	ctx context.Context, series, following string, yield func(*Instance, error) bool,
+) (more bool, err error) {
+	e, err := r.join(ctx, series)
+	if err != nil {
+		return false, err
+	}
+	content := false
+	defer func() { e.leave(content) }()
+	pos := e.follow()
+	defer e.unfollow(pos)
+	if following != "" {
+		ahead := make(chan struct{})
+		defer close(ahead)
+		go r.svc.joinNext(ctx, r, e, following, ahead)
+	}
+	for n := 0; ; n++ {
+		i, ok, err := e.next(ctx, n)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			content = true
+			return true, nil
+		}
+		one := r.instance(ctx, e, i, n)
+		one.pos = pos
+		if !yield(one, nil) {
+			return false, nil
+		}
+		e.passed(pos, n)
+	}
+}
+
+// joinNext begins the next series when one has come. The reader joins it when it gets there, or leaves.
+func (svc *Service) joinNext(ctx context.Context, r *Reading, e *entry, following string, over <-chan struct{}) {
+	if _, err := e.whole(ctx); err != nil {
+		return
+	}
+	ahead := &Reading{svc: svc, user: r.user, node: r.node, wish: r.wish, job: r.job, study: r.study}
+	next, err := ahead.join(ctx, following)
+	if err != nil {
+		return // the reader meets it, too
+	}
+	pos := next.follow()
+	defer next.unfollow(pos)
+	select {
+	case <-over: // its reader joins it now, or within the moment that a fetch goes on without one
+	case <-ctx.Done():
+	}
+	next.leave(false)
+}
+
+// follow says that somebody reads the series from its beginning.
+func (e *entry) follow() *position {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := &position{}
+	e.at[p] = struct{}{}
+	return p
+}
+
+func (e *entry) unfollow(p *position) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.at, p)
+	e.tell()
+}
+
+// passed says that somebody has done with an instance, whether or not it was read to its end.
+func (e *entry) passed(p *position, n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p.off = max(p.off, e.items[n].off+e.items[n].size)
+	e.tell()
+}
+
+func (r *Reading) instance(ctx context.Context, e *entry, i item, n int) *Instance {
+	return &Instance{
+		Series: e.key.series, SOPClassUID: i.class, SOPInstanceUID: i.uid, TransferSyntaxUID: i.syntax,
+		r: r, e: e, n: n, ctx: ctx,
+	}
+}
+
+// Instance gives one instance, when all of it is there, until release is called.
+func (r *Reading) Instance(ctx context.Context, series, uid string) (_ *Instance, release func(), err error) {
+	if !dict.ValidUID(uid) {
+		return nil, nil, &refusal.Invalid{Field: "instance", Reason: "is not a UID"}
+	}
+	e, err := r.join(ctx, series)
+	if err != nil {
+		return nil, nil, err
+	}
+	i, ok, err := e.find(ctx, uid)
+	if err == nil && (!ok || r.excludes(i)) {
+		err = r.nothing("instance " + uid)
+	}
+	if err != nil {
+		e.leave(false)
+		return nil, nil, err
+	}
+	e.mu.Lock()
+	n := e.byUID[uid]
+	e.mu.Unlock()
+	return r.instance(ctx, e, i, n), func() { e.leave(true) }, nil
+}
+
+// excludes reports whether a pseudonym leaves an instance out by its SOP class: what the server says of its series may
+// be wrong.
+func (r *Reading) excludes(i item) bool {
+	return r.pseudonymizes() && slices.ContainsFunc(r.svc.Config.ExcludedModalities, func(m string) bool {
+		return dict.IsClassOfModality(i.class, m)
+	})
+}
+
+// LeftOut says that an instance is not given under a pseudonym, because a rule of the profile says so.
+type LeftOut struct{ Reason deid.Reason }
+
+func (e *LeftOut) Error() string { return "the profile leaves the instance out (" + string(e.Reason) + ")" }
+
+// Unsafe says that an instance can't be de-identified, and so is not given.
+type Unsafe struct{ Err error }
+
+func (e *Unsafe) Error() string {
+	return "an instance can't be de-identified safely, and is not given: " + e.Err.Error()
+}
+func (e *Unsafe) Unwrap() error { return e.Err }
+
+// Object opens the instance as it is to go out, changed as the wish says. It is read as it comes. Errors: *LeftOut,
+// *Unsafe, or of the retrieve. Reading may end with an error, too.
+func (i *Instance) Object() (*stream.Object, error) {
+	if i.r.excludes(item{class: i.SOPClassUID}) {
+		return nil, &LeftOut{Reason: "excluded modality"}
+	}
+	_, obj, err := stream.OpenFile(&tail{ctx: i.ctx, e: i.e, n: i.n, pos: i.pos}, stream.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	if err := i.change(obj); err != nil {
+		_ = obj.Close()
+		return nil, err
+	}
+	return obj, nil
+}
+
+// change de-identifies.
+func (i *Instance) change(obj *stream.Object) error {
+	if err := i.r.begin(i.ctx); err != nil || i.r.session == nil {
+		return err
+	}
+	_, err := i.r.session.Rewrite(obj)
+	refused, isRefused := errors.AsType[*deid.RefusedError](err)
+	switch {
+	case isRefused:
+		return &LeftOut{refused.Reason}
+	case err != nil:
+		return &Unsafe{err}
+	}
+	return nil
+}
+
+// begin opens the session of the study, once.
+func (r *Reading) begin(ctx context.Context) (err error) {
+	if r.opened {
+		return nil
+	}
+	study, err := r.lookUp(ctx)
+	if err != nil {
+		return err
+	}
+	r.session, r.pseudonym, err = r.svc.projects.Session(ctx, r.job, projects.Study{
+		Source: r.node.Server, SourceName: r.node.Name, UID: r.wish.Study, PatientID: study.patientID,
+		Answer: study.answer, Pseudonym: r.wish.Pseudonym, Pseudonymize: r.pseudonymizes(),
+	})
+	r.opened = err == nil
+	return err
+}
+
+// File returns the instance as the server sent it, in a file as of PS3.10, of which pixel data is taken. Whoever shows
+// it has called Object before, which says whether it may be. The instance must be there as a whole.
+func (i *Instance) File() (io.ReaderAt, int64) {
+	i.e.mu.Lock()
+	defer i.e.mu.Unlock()
+	at := i.e.items[i.n]
+	return io.NewSectionReader(i.e.file, at.off, at.size), at.size
+}
+
+// Wait waits until the instance is there as a whole.
+func (i *Instance) Wait() error {
+	_, ok, err := i.e.find(i.ctx, i.SOPInstanceUID)
+	if err == nil && !ok {
+		err = fmt.Errorf("instance %s: %w", i.SOPInstanceUID, os.ErrNotExist)
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package reading
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine/evidence"
+	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/engine/retrieve"
+	"github.com/adit-go/adit/engine/source"
+)
+
+// moving is a C-MOVE for a series that somebody reads. What it brings comes one after the other, whatever the server
+// does: the series is one file.
+type moving struct {
+	f       *fetching
+	mu      sync.Mutex
+	came    int
+	changed chan struct{} // has room for one
+}
+
+// byMove has the series sent by C-MOVE. The server opens an association of its own for that, which takes a slot, too.
+func (f *fetching) byMove(ctx context.Context) (whole bool, err error) {
+	back, err := f.svc.Door.Interactive(ctx, f.from.Peer)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if err := back.Close(ctx); err != nil {
+			f.svc.Log.WarnContext(
+				ctx, "a slot can't be given back now; it ends with this process", "server", f.from.Node.Name, "err", err,
+			)
+		}
+	}()
+	id, err := f.svc.Q.NextMoveMessageID(ctx)
+	if err != nil {
+		return false, err
+	}
+	expected := evidence.NewInstances(f.inv.Study, []string{f.series.UID})
+	expected.List(f.inv)
+	m := &moving{f: f, changed: make(chan struct{}, 1)}
+	arrivals := retrieve.NewInbound(ctx, f.from.Peer, expected, nil, func(a *receive.Arrival) dimse.Status {
+		return m.take(ctx, a)
+	})
+	inbox := f.svc.retrieve.Inbox()
+	inbox.Open(arrivals)
+	defer inbox.Close(arrivals)
+	inbox.Expect(arrivals, uint16(id))
+	defer inbox.Ended(uint16(id))
+	result, err := f.from.Move(ctx, source.Request{Of: f.inv, Series: f.series.UID, UIDs: f.left()}, dimse.MoveRequest{
+		Destination: cmp.Or(f.from.Node.Server.MoveDestination, f.svc.Config.AETitle), MessageID: uint16(id), Stop: f.stop,
+		Alive: m.lives(),
+	})
+	if err != nil {
+		return false, err
+	}
+	if meaning := result.Status.Meaning(dimse.CMove); meaning.Outcome == dimse.Configure {
+		return false, fault.Permanent("it doesn't know the AE title of ADIT's receiver as a Move Destination (status %s)",
+			result.Status)
+	}
+	m.awaitLate(ctx)
+	return f.complete(result), nil
+}
+
+// left are the instances to ask for; nil: the whole series.
+func (f *fetching) left() []string {
+	if f.arrived() == 0 {
+		return nil
+	}
+	uids := f.missing()
+	return uids[:min(len(uids), source.ListChunk)]
+}
+
+func (m *moving) take(ctx context.Context, a *receive.Arrival) dimse.Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	status := m.f.take(ctx, a.Incoming)
+	m.came++
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+	return status
+}
+
+// lives returns what tells whether anything has arrived since it was asked last.
+func (m *moving) lives() func() bool {
+	seen := 0
+	return func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		alive := m.came != seen
+		seen = m.came
+		return alive
+	}
+}
+
+// awaitLate waits for instances that come later than the final response, as long as some are missing and more come.
+func (m *moving) awaitLate(ctx context.Context) {
+	patience := time.Duration(m.f.from.Node.Server.MovePatienceS) * time.Second
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		m.mu.Lock()
+		whole := m.f.series.Listed && len(m.f.missing()) == 0 || m.f.series.Counted >= 0 && m.f.arrived() >= m.f.series.Counted
+		m.mu.Unlock()
+		if whole {
+			return
+		}
+		select {
+		case <-m.changed:
+			timer.Reset(patience)
+		case <-timer.C:
+			return
+		case <-m.f.stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

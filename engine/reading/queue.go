@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package reading
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/source"
+)
+
+// queue is what is to be asked of a server. Workers do one thing after the other, each over a connection for
+// interactive use that it keeps for the next one.
+type queue struct {
+	waiting []*errand
+	workers int
+	more    chan struct{} // there may be something for a worker that has nothing to do
+}
+
+// errand is something to be asked of a server.
+type errand struct {
+	ctx  context.Context
+	node nodes.DICOMNode
+	do   func(context.Context, *source.Server) error
+	done chan error // has room for one
+}
+
+const (
+	mostWorkers = 4                      // over all readers of a server
+	workerStays = 250 * time.Millisecond // without anything to do: the next series is often asked for at once
+	farewell    = time.Second            // for a server to agree to a release
+)
+
+// at has something asked of a server, and waits for it. What nobody has begun yet ends with the context at once.
+func (svc *Service) at(
+	ctx context.Context, node nodes.DICOMNode, do func(context.Context, *source.Server) error,
+) error {
+	e := &errand{ctx: ctx, node: node, do: do, done: make(chan error, 1)}
+	svc.mu.Lock()
+	q := svc.queues[node.ID]
+	if q == nil {
+		q = &queue{more: make(chan struct{}, 1)}
+		svc.queues[node.ID] = q
+	}
+	q.waiting = append(q.waiting, e)
+	hire := q.workers == 0
+	if hire {
+		q.workers++
+	}
+	svc.mu.Unlock()
+	if hire {
+		go svc.work(node, q) //nolint:contextcheck // a worker is no request's
+	} else {
+		select {
+		case q.more <- struct{}{}:
+		default:
+		}
+		svc.hireMore(ctx, node, q)
+	}
+	select {
+	case err := <-e.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// hireMore lets another worker begin, if there is more to do than the others do: never over the last connection that
+// people may have there, which is left to searches.
+func (svc *Service) hireMore(ctx context.Context, node nodes.DICOMNode, q *queue) {
+	room, err := svc.Q.InteractiveRoom(ctx, node.ID)
+	if err != nil || room.Stale {
+		return
+	}
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	if len(q.waiting) == 0 || q.workers == 0 || q.workers >= min(mostWorkers, int(room.Cap)-1) || room.Free < 2 {
+		return
+	}
+	q.workers++
+	go svc.work(node, q) //nolint:contextcheck // as above
+}
+
+// work does what waits for a server until nothing does.
+func (svc *Service) work(node nodes.DICOMNode, q *queue) {
+	ctx := context.Background()
+	peer := svc.nodes.Peer(node)
+	slot, err := svc.Door.Interactive(ctx, peer)
+	if err != nil {
+		svc.resign(q, err)
+		return
+	}
+	s := &source.Server{
+		Node: node, Peer: peer, Slot: slot, Foresight: svc.foreseen, Pair: source.Pair{Source: node.ID},
+		WebFirst: nodes.MethodsOf(node.Server)[0] == nodes.MethodWADO,
+	}
+	defer func() {
+		parting, cancel := context.WithTimeout(ctx, farewell)
+		defer cancel()
+		s.Release(parting)
+		if err := slot.Close(ctx); err != nil {
+			svc.Log.WarnContext(ctx, "a slot can't be given back now; it ends with this process", "server", node.Name, "err", err)
+		}
+	}()
+	for {
+		e := svc.nextErrand(q)
+		if e == nil {
+			return
+		}
+		err := svc.run(e, s)
+		if err != nil {
+			s.Abort()
+		}
+		e.done <- err
+	}
+}
+
+// run does one thing.
+func (svc *Service) run(e *errand, s *source.Server) error {
+	if err := e.ctx.Err(); err != nil {
+		return context.Cause(e.ctx)
+	}
+	s.Node, s.Peer = e.node, svc.nodes.Peer(e.node) // settings may have changed since
+	if err := s.Begin(e.ctx); err != nil {
+		return fmt.Errorf("DICOM Server %s could not be read: %w", e.node.Name, err)
+	}
+	return e.do(e.ctx, s)
+}
+
+// nextErrand returns what is to be done next; nil: the worker is not needed any more.
+func (svc *Service) nextErrand(q *queue) *errand {
+	timer := time.NewTimer(workerStays)
+	defer timer.Stop()
+	for over := false; ; {
+		svc.mu.Lock()
+		if len(q.waiting) > 0 {
+			e := q.waiting[0]
+			q.waiting = q.waiting[1:]
+			svc.mu.Unlock()
+			return e
+		}
+		if over {
+			q.workers--
+			svc.mu.Unlock()
+			return nil
+		}
+		svc.mu.Unlock()
+		select {
+		case <-q.more:
+		case <-timer.C:
+			over = true
+		}
+	}
+}
+
+// resign ends a worker that got no connection. If it was the only one all who wait are told why.
+func (svc *Service) resign(q *queue, err error) {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	q.workers--
+	_, busy := errors.AsType[*door.Busy](err)
+	if q.workers > 0 && busy {
+		return
+	}
+	for _, e := range q.waiting {
+		e.done <- err
+	}
+	q.waiting = nil
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package reading gives the instances of a server to somebody who waits for them: each series is fetched once, by all
+// who read it together, and kept on the disk for a while. See DESIGN.md.
+package reading
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/adit-go/adit/audit"
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/engine/retrieve"
+	"github.com/adit-go/adit/engine/source"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/people"
+)
+
+// Service of one engine. It is safe for concurrent use.
+type Service struct {
+	*base.Base
+	nodes    *nodes.Service
+	projects *projects.Service
+	retrieve *retrieve.Service
+	foreseen *source.Foreseen
+	cache    *Cache // nil: nothing can be read here
+
+	retrieves *prometheus.CounterVec
+
+	mu      sync.Mutex
+	queues  map[int64]*queue          // by server
+	studies map[studyKey]*heldStudy // what servers said of studies a moment ago
+	told    map[disclosure]time.Time // what the audit log was told
+}
+
+// New returns the service of an engine, which reads nothing until it has a cache.
+func New(b *base.Base, ofNodes *nodes.Service, ofProjects *projects.Service, ofRetrieve *retrieve.Service) *Service {
+	return &Service{
+		Base: b, nodes: ofNodes, projects: ofProjects, retrieve: ofRetrieve, foreseen: source.NewForeseen(),
+		queues: map[int64]*queue{}, studies: map[studyKey]*heldStudy{}, told: map[disclosure]time.Time{},
+		retrieves: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "adit_series_read_total",
+			Help: "Series that somebody read by DICOMweb: fetched from the server, copied from another member, or there (held).",
+		}, []string{"server", "from"}),
+	}
+}
+
+// SetCache gives the service the disk that it needs. It is called once, before the first request.
+func (svc *Service) SetCache(c *Cache) { svc.cache = c }
+
+// Keep removes what nobody has read for a while, until the context ends.
+func (svc *Service) Keep(ctx context.Context) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			svc.cache.Expire(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const keepEvery = time.Minute
+
+// Collectors returns the metrics, to be registered once.
+func (svc *Service) Collectors() []prometheus.Collector {
+	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "adit_series_cache_bytes", Help: "Bytes on the disk of series that somebody read by DICOMweb.",
+	}, func() float64 {
+		if svc.cache == nil {
+			return 0
+		}
+		return float64(svc.cache.Used())
+	})
+	return []prometheus.Collector{svc.retrieves, held}
+}
+
+// Where a series came from, for the metric.
+const (
+	fromServer = "server"
+	fromMember = "member"
+	held       = "held"
+)
+
+// Wish says what somebody wants to read, and how it is to be changed.
+type Wish struct {
+	AETitle string // of the server
+	Study   string // Study Instance UID
+
+	// Pseudonym has everything de-identified by the profile of the project: that of the user's active group if none is
+	// named. The trial's names are written in any case.
+	Pseudonym                          string
+	TrialProtocolID, TrialProtocolName string
+	Project                            string
+}
+
+// Reading is a study that somebody may read. It is used by one goroutine at a time, and has to be closed.
+type Reading struct {
+	svc  *Service
+	user people.User
+	node nodes.DICOMNode
+	wish Wish
+	job  db.Job // what it pins of the project
+
+	study     *heldStudy
+	session   *deid.Session
+	opened    bool // the session was asked for
+	pseudonym string
+}
+
+// Open checks what the user may do: read from the server, which is not there for others, by DICOMweb, and see who
+// patients are where nothing is de-identified. Errors: *people.Denied, refusal.ErrNotFound, *refusal.Invalid.
+func (svc *Service) Open(ctx context.Context, user people.User, w Wish) (*Reading, error) {
+	if err := svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.DICOMwebRetrieve}}); err != nil {
+		return nil, err
+	}
+	node, err := svc.nodes.ByAETitle(ctx, w.AETitle)
+	if err != nil {
+		return nil, err
+	}
+	err = svc.People.Check(ctx, user.ID, people.Action{Source: node.ID})
+	if _, denied := errors.AsType[*people.Denied](err); denied {
+		err = nodes.NoServer(w.AETitle)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !fault.ValidUID(w.Study) {
+		return nil, &refusal.Invalid{Field: "study", Reason: "is not a UID"}
+	}
+	r := &Reading{svc: svc, user: user, node: node, wish: w}
+	r.job.TrialProtocolID, r.job.TrialProtocolName = w.TrialProtocolID, w.TrialProtocolName
+	if w.Pseudonym == "" {
+		err = svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.TransferUnpseudonymized}})
+	} else {
+		err = r.pin(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// pin finds out by which profile and which key everything is de-identified, as for a new job.
+func (r *Reading) pin(ctx context.Context) error {
+	id, err := r.svc.projects.ProjectOf(ctx, r.user, r.wish.Project)
+	if err != nil {
+		return err
+	}
+	var p db.InsertJobParams
+	err = r.svc.InTx(ctx, func(q *db.Queries) error { return projects.PinProfile(ctx, q, id, &p) })
+	r.job.ProjectID, r.job.ProfileName, r.job.ProfileVersion, r.job.ProfileSha256 = id, p.ProfileName, p.ProfileVersion,
+		p.ProfileSha256
+	r.job.UidGeneration, r.job.Scan = p.UidGeneration, p.Scan
+	return err
+}
+
+// Close ends the reading.
+func (r *Reading) Close() {}
+
+// Server is the name of the server.
+func (r *Reading) Server() string { return r.node.Name }
+
+// pseudonymizes reports whether instances lose their patient.
+func (r *Reading) pseudonymizes() bool { return r.wish.Pseudonym != "" }
+
+// disclosure is what the audit log tells once, however many requests it takes: a viewer makes thousands.
+type disclosure struct {
+	user                     int64
+	via, peer                string
+	server                   int64
+	study, series, profile   string
+	pseudonymized            bool
+}
+
+// toldAgain is after which time the audit log tells it once more.
+const toldAgain = 15 * time.Minute
+
+// mostTold bounds what is remembered of that.
+const mostTold = 10_000
+
+// Record leaves a row in the audit log before something of a study goes out. series: empty for all of them.
+func (r *Reading) Record(ctx context.Context, series string) error {
+	study, err := r.lookUp(ctx)
+	if err != nil {
+		return err
+	}
+	by := audit.ActorOf(ctx)
+	d := disclosure{
+		user: by.UserID, via: by.Via, peer: by.Peer, server: r.node.ID, study: r.wish.Study, series: series,
+		profile: r.job.ProfileSha256, pseudonymized: r.pseudonymizes(),
+	}
+	now := time.Now()
+	r.svc.mu.Lock()
+	at, told := r.svc.told[d]
+	r.svc.mu.Unlock()
+	if told && now.Sub(at) < toldAgain {
+		return nil
+	}
+	err = audit.Record(ctx, r.svc.Q, audit.Entry{
+		Action: audit.ActRead, Object: "server " + r.node.Name, Source: r.node.Name, PatientID: study.patientID,
+		StudyUID: r.wish.Study, Profile: r.job.ProfileName, ProfileSHA256: r.job.ProfileSha256,
+		Detail: map[string]any{"series": series, "pseudonymized": r.pseudonymizes()},
+	})
+	if err != nil {
+		return err
+	}
+	r.svc.mu.Lock()
+	defer r.svc.mu.Unlock()
+	if len(r.svc.told) >= mostTold {
+		clear(r.svc.told)
+	}
+	r.svc.told[d] = now
+	return nil
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dicomweb
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/web/dicomjson"
+	"github.com/adit-go/adit/engine/reading"
+	"github.com/adit-go/adit/http/problem"
+)
+
+// metadata serves what instances have besides bulk data (PS3.18 10.4.1.1.2).
+func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
+	if !takesJSON(r) {
+		return problem.New(http.StatusNotAcceptable, "Metadata is answered as application/dicom+json alone; accept that.")
+	}
+	if err := old(r); err != nil {
+		return err
+	}
+	if err := of.ForViewing(r.Context()); err != nil {
+		return err
+	}
+	if err := of.Record(r.Context(), of.series); err != nil {
+		return err
+	}
+	all, err := of.instances(r.Context())
+	if err != nil {
+		return err
+	}
+	out := &listing{answering: answering{w: w, r: r}}
+	next, stop := p.described(all, p.base(r), of)
+	defer stop()
+	for {
+		d := out.await(next)
+		switch {
+		case d.err != nil:
+			return out.failed(d.err)
+		case !d.ok:
+			return out.end()
+		}
+		if err := out.row(d.row); err != nil {
+			return out.failed(err)
+		}
+	}
+}
+
+// description is the metadata of the next instance.
+type description struct {
+	row []byte
+	ok  bool
+	err error
+}
+
+// described gives the metadata of instances one after the other.
+func (p proxy) described(all iter.Seq2[*reading.Instance, error], base string, of what) (
+	next func() description, stop func(),
+) {
+	pull, stop := iter.Pull2(all)
+	return func() description {
+		for {
+			i, err, ok := pull()
+			if !ok || err != nil {
+				return description{ok: ok, err: err}
+			}
+			row, err := p.describe(i, base, of)
+			if _, leftOut := errors.AsType[*reading.LeftOut](err); leftOut {
+				continue
+			}
+			return description{row: row, ok: true, err: err}
+		}
+	}, stop
+}
+
+// describe writes the metadata of an instance. Its bulk data is at addresses below that by which it was asked for,
+// under a pseudonym too.
+func (p proxy) describe(i *reading.Instance, base string, of what) ([]byte, error) {
+	obj, err := i.Object()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = obj.Close() }()
+	ds, err := headerOf(obj)
+	if err != nil {
+		return nil, err
+	}
+	ds.Set(dict.AvailableTransferSyntaxUID, i.TransferSyntaxUID)
+	at := base + "/studies/" + of.study + "/series/" + i.Series + "/instances/" + i.SOPInstanceUID + "/bulkdata/"
+	query := ""
+	if of.query != "" {
+		query = "?" + of.query
+	}
+	return dicomjson.Append(nil, ds, dicomjson.Options{
+		OmitUnparsable: p.original, BulkData: func(path dicomjson.Path) string { return at + path.String() + query },
+	})
+}
+
+// headerOf reads what stands before the pixel data of an object, and names that.
+func headerOf(obj *stream.Object) (*stream.DataSet, error) {
+	syntax := obj.TransferSyntax()
+	if syntax.Deflated {
+		syntax.UID = dict.ExplicitVRLittleEndian
+	}
+	ds, err := stream.ParseDataSet(obj.Header().Bytes(), syntax.UID, stream.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	if body, ok := obj.Body(); ok {
+		vr := body.VR
+		if vr == 0 {
+			vr = dict.OW
+		}
+		ds.SetBytes(body.Tag, vr, nil)
+	}
+	return ds, nil
+}
+
+// base is the address of the server that a request names, below which its resources are.
+func (p proxy) base(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if i := strings.Index(path, "/studies/"); i >= 0 {
+		path = path[:i]
+	}
+	if p.PublicURL == nil {
+		return path
+	}
+	return strings.TrimSuffix(p.PublicURL.String(), "/") + path
+}
+
+// listing is an answer of rows in JSON, which are sent as they come.
+type listing struct {
+	answering
+
+	out  io.Writer // compressed, where the client takes that
+	zip  *gzip.Writer
+	rows int
+}
+
+// await waits for a row, and sends blanks meanwhile.
+func (l *listing) await(next func() description) description {
+	done := make(chan description, 1)
+	go func() { done <- next() }()
+	timer := time.NewTimer(beginWithin)
+	defer timer.Stop()
+	for {
+		select {
+		case d := <-done:
+			return d
+		case <-timer.C:
+			l.start()
+			_, _ = l.out.Write([]byte("\n")) // the next write meets an error
+			if l.zip != nil {
+				_ = l.zip.Flush()
+			}
+			_ = http.NewResponseController(l.w).Flush()
+			timer.Reset(signOfLife)
+		}
+	}
+}
+
+func (l *listing) start() {
+	if l.begun {
+		return
+	}
+	h := l.w.Header()
+	h.Set("Content-Type", dicomjson.MediaType)
+	h.Add("Vary", "Accept-Encoding")
+	if strings.Contains(l.r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		l.zip, _ = gzip.NewWriterLevel(l, gzip.BestSpeed) // a level that there is
+		l.out = l.zip
+	} else {
+		l.out = l
+	}
+	l.begin()
+}
+
+// row writes a row.
+func (l *listing) row(b []byte) error {
+	l.start()
+	separator := ","
+	if l.rows == 0 {
+		separator = "["
+	}
+	l.rows++
+	if _, err := io.WriteString(l.out, separator); err != nil {
+		return err
+	}
+	_, err := l.out.Write(b)
+	return err
+}
+
+// end ends the list.
+func (l *listing) end() error {
+	if l.rows == 0 && !l.begun {
+		return &reading.LeftOut{Reason: "all of it"}
+	}
+	closing := "]"
+	if l.rows == 0 {
+		closing = "[]"
+	}
+	_, err := io.WriteString(l.out, closing)
+	if l.zip != nil && err == nil {
+		err = l.zip.Close()
+	}
+	return l.failed(err)
+}

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dicomweb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/web/media"
+	"github.com/adit-go/adit/dicom/web/multipart"
+	"github.com/adit-go/adit/engine/reading"
+	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/problem"
+)
+
+// Resources that are retrieved (PS3.18 10.4.1).
+const (
+	studyPath    = "/studies/{study}"
+	seriesPath   = studyPath + "/series/{series}"
+	instancePath = seriesPath + "/instances/{instance}"
+)
+
+// what are the resources of a request, with the reading of their study.
+type what struct {
+	*reading.Reading
+	study, series, instance string // the last two may be empty
+	query                   string // that addresses of parts have to have, too
+}
+
+// retrieves returns the routes of WADO-RS.
+func (p proxy) retrieves() map[string]http.HandlerFunc {
+	routes := map[string]http.HandlerFunc{}
+	for _, at := range []string{studyPath, seriesPath, instancePath} {
+		routes[at] = p.reads(p.objects)
+		routes[at+"/metadata"] = p.reads(p.metadata)
+		if p.original {
+			routes[at+"/nifti"] = p.noNIfTI
+		}
+	}
+	return routes
+}
+
+// reads opens what the path names, and hands it on.
+func (p proxy) reads(serve func(w http.ResponseWriter, r *http.Request, of what) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		of, err := p.open(r)
+		if err == nil {
+			defer of.Close()
+			err = serve(w, r, of)
+		}
+		if err != nil {
+			p.refuseReading(w, r, err)
+		}
+	}
+}
+
+// open checks who reads what, and how it is to be changed.
+func (p proxy) open(r *http.Request) (what, error) {
+	of := what{study: chi.URLParam(r, "study"), series: chi.URLParam(r, "series"), instance: chi.URLParam(r, "instance")}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return of, problem.New(http.StatusBadRequest, "The query of the address can't be read; escape it properly.")
+	}
+	wish := reading.Wish{AETitle: aeTitle(r), Study: of.study}
+	kept := url.Values{}
+	for name, value := range map[string]*string{
+		"pseudonym": &wish.Pseudonym, "trial_protocol_id": &wish.TrialProtocolID,
+		"trial_protocol_name": &wish.TrialProtocolName, "project": &wish.Project,
+	} {
+		given := values[name]
+		switch {
+		case len(given) > 1:
+			return of, bad(name, "is given more than once")
+		case len(given) == 1 && given[0] == "":
+			return of, bad(name, "is empty; leave it out, or give a value")
+		case len(given) == 1:
+			if err := checkName(name, given[0]); err != nil {
+				return of, err
+			}
+			*value = given[0]
+			kept.Set(name, given[0])
+		}
+	}
+	of.query = kept.Encode()
+	of.Reading, err = p.Engine.Reading.Open(r.Context(), auth.User(r.Context()), wish)
+	return of, err
+}
+
+// checkName refuses what can't be the value of an attribute, in the words of the original.
+func checkName(name, value string) error {
+	const longest = 64
+	switch {
+	case name == "project":
+		return nil
+	case strings.Contains(value, `\`):
+		return bad(name, "Contains invalid backslash character")
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return bad(name, "Contains invalid control characters.")
+	case strings.ContainsAny(value, "*?"):
+		return bad(name, "Contains invalid wildcard characters.")
+	case len([]rune(value)) > longest:
+		return bad(name, "Ensure this value has at most %d characters.", longest)
+	case name == "pseudonym" && deid.CheckPseudonym(value) != nil:
+		return bad(name, "%s", problem.Sentence(deid.CheckPseudonym(value).Error()))
+	}
+	return nil
+}
+
+// all lists the series of what the path names.
+func (of what) all(ctx context.Context) ([]string, error) {
+	if of.series != "" {
+		return []string{of.series}, nil
+	}
+	return of.Series(ctx)
+}
+
+// instances gives those of what the path names, as they come.
+func (of what) instances(ctx context.Context) (iter.Seq2[*reading.Instance, error], error) {
+	if of.instance != "" {
+		return func(yield func(*reading.Instance, error) bool) {
+			i, release, err := of.Instance(ctx, of.series, of.instance)
+			if err == nil {
+				defer release()
+			}
+			yield(i, err)
+		}, nil
+	}
+	series, err := of.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return of.Instances(ctx, series...), nil
+}
+
+// form is a way in which a client takes objects.
+type form struct {
+	single bool   // one object, without the wrapping of several
+	syntax string // transfer syntax; empty: any
+}
+
+// objectForms reads in which ways a client takes objects (PS3.18 10.4.4), the best first.
+func objectForms(r *http.Request, one bool) []form {
+	fields := accepted(r)
+	if len(fields) == 0 {
+		return []form{{}}
+	}
+	var forms []form
+	for _, t := range media.ByWeight(media.ParseList(fields...)) {
+		syntax := t.Param("transfer-syntax")
+		if syntax == "*" {
+			syntax = ""
+		}
+		inner := media.Type{Name: t.Param("type")}
+		switch {
+		case t.Name == "multipart/related" && (inner.Name == "" || inner.Includes(objectType)):
+			forms = append(forms, form{syntax: syntax})
+		case t.Name == "multipart/*", t.Name == "*/*":
+			forms = append(forms, form{syntax: syntax})
+		case one && t.Includes(objectType):
+			forms = append(forms, form{single: true, syntax: syntax})
+		}
+	}
+	return forms
+}
+
+const objectType = "application/dicom"
+
+// accepted are the fields that say what a client takes. The parameter comes before the header (PS3.18 8.3.3.1).
+func accepted(r *http.Request) []string {
+	if list := r.URL.Query()["accept"]; len(list) > 0 {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(r.Header.Values("Accept")), func(f string) bool {
+		return strings.TrimSpace(f) == ""
+	})
+}
+
+// objects serves instances as objects.
+func (p proxy) objects(w http.ResponseWriter, r *http.Request, of what) error {
+	forms := objectForms(r, of.instance != "")
+	if len(forms) == 0 {
+		return problem.New(http.StatusNotAcceptable,
+			`Objects are answered as multipart/related; type="application/dicom", single ones as application/dicom too; `+
+				"accept that.")
+	}
+	forms = slices.DeleteFunc(forms, func(f form) bool { return f.single != forms[0].single })
+	if err := old(r); err != nil {
+		return err
+	}
+	if err := of.Record(r.Context(), of.series); err != nil {
+		return err
+	}
+	all, err := of.instances(r.Context())
+	if err != nil {
+		return err
+	}
+	out := &answering{w: w, r: r}
+	if forms[0].single {
+		return p.single(out, all, forms)
+	}
+	out.type_ = `multipart/related; type="application/dicom"`
+	return p.parts(out, all, forms)
+}
+
+// old refuses to stream to a client, or a proxy in between, that can't tell a broken answer from a whole one.
+func old(r *http.Request) error {
+	if r.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	return problem.New(http.StatusHTTPVersionNotSupported,
+		"This is streamed, and by HTTP/1.0 nobody could tell a broken answer from a whole one; use HTTP/1.1. With nginx in "+
+			"between, set proxy_http_version 1.1.")
+}
+
+// step is what comes next of the instances.
+type step struct {
+	object *stream.Object
+	syntax string // in which it goes out
+	stored string
+	ok     bool
+	err    error
+}
+
+// prepared opens instances one after the other as they are to go out. Those that the profile leaves out are passed over.
+func prepared(all iter.Seq2[*reading.Instance, error], forms []form) (next func() step, stop func()) {
+	pull, stop := iter.Pull2(all)
+	return func() step {
+		for {
+			i, err, ok := pull()
+			if !ok || err != nil {
+				return step{ok: ok, err: err}
+			}
+			obj, err := i.Object()
+			if _, leftOut := errors.AsType[*reading.LeftOut](err); leftOut {
+				continue
+			}
+			if err != nil {
+				return step{err: err}
+			}
+			syntax, err := convert(obj, i.TransferSyntaxUID, forms)
+			if err != nil {
+				_ = obj.Close()
+			}
+			return step{object: obj, syntax: syntax, stored: i.TransferSyntaxUID, ok: true, err: err}
+		}
+	}, stop
+}
+
+// convert brings an object into the first of the forms that it can be brought into.
+func convert(obj *stream.Object, stored string, forms []form) (syntax string, err error) {
+	for _, f := range forms {
+		if f.syntax == "" || f.syntax == stored {
+			return stored, nil
+		}
+		if stream.CanConvert(stored, f.syntax) {
+			return f.syntax, obj.ConvertTo(f.syntax)
+		}
+	}
+	return "", problem.New(http.StatusNotAcceptable,
+		"An instance is stored as "+dict.TransferSyntaxOf(stored).Name+", and ADIT does not convert that into what is asked "+
+			"for; accept transfer-syntax=*.")
+}
+
+// parts writes a message of many objects.
+func (p proxy) parts(out *answering, all iter.Seq2[*reading.Instance, error], forms []form) error {
+	next, stop := prepared(all, forms)
+	defer stop()
+	for n := 0; ; n++ {
+		s := await(out, next)
+		if s.err != nil {
+			return out.failed(s.err)
+		}
+		if !s.ok {
+			return out.end(n)
+		}
+		err := out.part(s)
+		_ = s.object.Close()
+		if err != nil {
+			return out.failed(err)
+		}
+	}
+}
+
+// single writes one object.
+func (p proxy) single(out *answering, all iter.Seq2[*reading.Instance, error], forms []form) error {
+	next, stop := prepared(all, forms)
+	defer stop()
+	s := next()
+	if s.err == nil && !s.ok {
+		s.err = &reading.LeftOut{Reason: "by its rules"}
+	}
+	if s.err != nil {
+		return s.err
+	}
+	defer func() { _ = s.object.Close() }()
+	out.w.Header().Set("Content-Type", objectType+"; transfer-syntax="+s.syntax)
+	out.begin()
+	_, err := out.Write(meta(s).AppendTo(nil))
+	if err == nil {
+		_, err = s.object.WriteTo(out)
+	}
+	return out.failed(err)
+}
+
+func meta(s step) stream.FileMeta {
+	m := s.object.FileMeta()
+	m.TransferSyntaxUID = s.syntax
+	return m
+}
+
+// answering is an answer that is streamed.
+type answering struct {
+	w     http.ResponseWriter
+	r     *http.Request
+	type_ string // of a message of many parts, without the boundary
+	begun bool
+
+	message *multipart.Writer
+	waiting bool // the headers of a part were begun while there was nothing to send
+}
+
+// How long a client waits: for the status, and then for each sign of life. dicomweb-client gives up after 20 s of
+// silence.
+const (
+	beginWithin = 12 * time.Second
+	signOfLife  = 10 * time.Second
+	// takeWithin is how long a client may take nothing of what is sent.
+	takeWithin = 5 * time.Minute
+)
+
+// begin sends status and headers.
+func (a *answering) begin() {
+	if a.begun {
+		return
+	}
+	a.begun = true
+	h := a.w.Header()
+	h.Set("Cache-Control", "no-store")
+	if a.type_ != "" {
+		boundary := multipart.NewBoundary()
+		h.Set("Content-Type", a.type_+"; boundary="+boundary)
+		a.message = multipart.NewWriter(a, boundary)
+	}
+	a.w.WriteHeader(http.StatusOK)
+}
+
+// Write sends something. A client that takes nothing for long has gone.
+func (a *answering) Write(b []byte) (int, error) {
+	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(takeWithin))
+	return a.w.Write(b)
+}
+
+// await runs what may take long, and lets the client know meanwhile that there is something to wait for.
+func await[T any](a *answering, do func() T) T {
+	done := make(chan T, 1)
+	go func() { done <- do() }()
+	timer := time.NewTimer(beginWithin)
+	defer timer.Stop()
+	for {
+		select {
+		case got := <-done:
+			return got
+		case <-timer.C:
+			a.live()
+			timer.Reset(signOfLife)
+		}
+	}
+}
+
+// live sends a sign of life: a header of the next part.
+func (a *answering) live() {
+	if a.type_ == "" {
+		return
+	}
+	a.begin()
+	err := error(nil)
+	if !a.waiting {
+		a.waiting = true
+		err = a.message.Begin(multipart.Field{Name: "Content-Type", Value: objectType})
+	}
+	if err == nil {
+		err = a.message.Field("X-Wait", "1")
+	}
+	if err == nil {
+		_ = http.NewResponseController(a.w).Flush()
+	} // the next write meets it
+}
+
+// part writes an object.
+func (a *answering) part(s step) error {
+	a.begin()
+	if !a.waiting {
+		err := a.message.Begin(
+			multipart.Field{Name: "Content-Type", Value: objectType + "; transfer-syntax=" + s.syntax},
+		)
+		if err != nil {
+			return err
+		}
+	}
+	a.waiting = false
+	if _, err := a.message.Write(meta(s).AppendTo(nil)); err != nil {
+		return err
+	}
+	_, err := s.object.WriteTo(a.message)
+	return err
+}
+
+// end ends the message. One without parts is none: all was left out.
+func (a *answering) end(parts int) error {
+	if parts == 0 && !a.begun {
+		return &reading.LeftOut{Reason: "all of it"}
+	}
+	if parts == 0 || a.waiting {
+		return a.failed(errNothing)
+	}
+	return a.failed(a.message.Close())
+}
+
+var errNothing = errors.New("after the answer had begun nothing was left to be sent")
+
+// failed returns an error that can still be told. What broke off later ends the connection, so that nobody takes a part
+// for the whole.
+func (a *answering) failed(err error) error {
+	if err == nil || !a.begun {
+		return err
+	}
+	if a.r.Context().Err() == nil {
+		problem.Logger(a.r.Context()).InfoContext(a.r.Context(), "an answer broke off", "reason", err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// noNIfTI says what is not there yet.
+func (p proxy) noNIfTI(w http.ResponseWriter, r *http.Request) {
+	p.refuse(w, r, problem.New(
+		http.StatusNotImplemented, "This ADIT does not convert to NIfTI; retrieve the DICOM objects instead.",
+	))
+}
+
+// refuseReading says why something is not read.
+func (p proxy) refuseReading(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler) // the caller has gone
+	}
+	archived, isArchived := errors.AsType[*reading.Archived](err)
+	leftOut, isLeftOut := errors.AsType[*reading.LeftOut](err)
+	unsafe, isUnsafe := errors.AsType[*reading.Unsafe](err)
+	switch {
+	case isArchived:
+		err = problem.New(http.StatusConflict, problem.Sentence(archived.Error()))
+	case isLeftOut:
+		err = problem.New(http.StatusNotFound, problem.Sentence(leftOut.Error()))
+	case isUnsafe:
+		err = problem.New(http.StatusConflict, problem.Sentence(unsafe.Error()))
+	case errors.Is(err, reading.ErrFull):
+		err = problem.New(http.StatusServiceUnavailable, problem.Sentence(reading.ErrFull.Error())).Retry(fullRetry)
+	}
+	p.refuse(w, r, err)
+}
+
+const fullRetry = 30 * time.Second
+
+var _ io.Writer = (*answering)(nil)

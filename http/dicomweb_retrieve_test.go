@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	nethttp "net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/web/media"
+	"github.com/adit-go/adit/dicom/web/multipart"
+)
+
+// wadoPrefixes are those of WADO-RS.
+var wadoPrefixes = map[string]string{"plain": "/dicom-web/PACS", "original": "/api/dicom-web/PACS/wadors"}
+
+// object is one that was retrieved.
+type object struct {
+	contentType string
+	meta        stream.FileMeta
+	header      *stream.DataSet
+	sum         [sha256.Size]byte // of the data set
+}
+
+// wado retrieves objects, and asserts the status. Nothing of a refusal is an object.
+func (s *site) wado(path string, status int, header ...string) (objects []object, got *nethttp.Response) {
+	s.t.Helper()
+	got = s.get(s.t.Context(), path, header...)
+	defer func() { _ = got.Body.Close() }()
+	body, err := io.ReadAll(got.Body)
+	require.NoError(s.t, err)
+	require.Equal(s.t, status, got.StatusCode, "%s: %.300s", path, body)
+	if status != nethttp.StatusOK {
+		return nil, got
+	}
+	t, err := media.Parse(got.Header.Get("Content-Type"))
+	require.NoError(s.t, err)
+	if t.Name == "application/dicom" {
+		return []object{readObject(s.t, got.Header.Get("Content-Type"), bytes.NewReader(body))}, got
+	}
+	require.Equal(s.t, "multipart/related", t.Name)
+	parts, err := multipart.NewReader(bytes.NewReader(body), t.Param("boundary"), multipart.Limits{})
+	require.NoError(s.t, err)
+	for {
+		part, err := parts.Next()
+		if errors.Is(err, io.EOF) {
+			return objects, got
+		}
+		require.NoError(s.t, err)
+		objects = append(objects, readObject(s.t, part.ContentType(), part))
+	}
+}
+
+// get sends a request whose answer may be long.
+func (s *site) get(ctx context.Context, path string, header ...string) *nethttp.Response {
+	s.t.Helper()
+	r, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, s.url+path, nethttp.NoBody)
+	require.NoError(s.t, err)
+	r.Header.Set("Authorization", "Token "+s.token)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	got, err := nethttp.DefaultClient.Do(r)
+	require.NoError(s.t, err)
+	return got
+}
+
+func readObject(t *testing.T, contentType string, r io.Reader) object {
+	t.Helper()
+	meta, obj, err := stream.OpenFile(r, stream.Limits{})
+	require.NoError(t, err)
+	o := object{contentType: contentType, meta: meta}
+	o.header, err = stream.ParseDataSet(bytes.Clone(obj.Header().Bytes()), meta.TransferSyntaxUID, stream.Limits{})
+	require.NoError(t, err)
+	sum := sha256.New()
+	_, err = obj.WriteTo(sum)
+	require.NoError(t, err)
+	require.NoError(t, obj.Close())
+	sum.Sum(o.sum[:0])
+	return o
+}
+
+// uids lists those of objects.
+func uids(objects []object) (list []string) {
+	for _, o := range objects {
+		list = append(list, o.meta.MediaStorageSOPInstanceUID)
+	}
+	return list
+}
+
+// TestWADO: the objects of a server that knows DIMSE alone come by WADO-RS as they are stored, byte by byte, under both
+// prefixes.
+func TestWADO(t *testing.T) {
+	studies := phantom.DemoStudies()
+	s, p := searchSite(t, studies)
+	for _, study := range studies[:4] {
+		sums := map[string][sha256.Size]byte{}
+		for _, in := range study.Instances() {
+			sums[in.SOPInstanceUID] = in.SHA256()
+		}
+		for name, at := range wadoPrefixes {
+			t.Run(name, func(t *testing.T) {
+				s.t = t
+				path := at + "/studies/" + study.StudyInstanceUID
+				objects, got := s.wado(path, 200)
+				require.Len(t, objects, len(sums))
+				require.Contains(t, got.Header.Get("Content-Type"), `multipart/related; type="application/dicom"; boundary=`)
+				for _, o := range objects {
+					require.Equal(t, sums[o.meta.MediaStorageSOPInstanceUID], o.sum)
+					require.Equal(t, "application/dicom; transfer-syntax="+o.meta.TransferSyntaxUID, o.contentType)
+				}
+				one := study.Series[0]
+				path += "/series/" + one.SeriesInstanceUID
+				objects, _ = s.wado(path, 200)
+				require.Len(t, objects, len(one.Instances))
+				in := one.Instances[0]
+				for _, accept := range []string{
+					"", "*/*", `multipart/related; type="application/dicom"`, "application/dicom",
+					"multipart/related; type=application/dicom; transfer-syntax=*",
+				} {
+					objects, _ = s.wado(path+"/instances/"+in.SOPInstanceUID, 200, "Accept", accept)
+					require.Equal(t, []string{in.SOPInstanceUID}, uids(objects))
+					require.Equal(t, in.SHA256(), objects[0].sum)
+				}
+			})
+		}
+	}
+	s.t = t
+	study := "/dicom-web/PACS/studies/" + studies[0].StudyInstanceUID
+	series := study + "/series/" + studies[0].Series[0].SeriesInstanceUID
+	s.wado(study, 406, "Accept", "application/dicom")
+	s.wado(study, 406, "Accept", "text/html")
+	s.wado(series+"/instances/1.2.3", 404)
+	s.wado(study+"/series/1.2.3", 404)
+	s.wado("/dicom-web/PACS/studies/1.2.3", 404)
+	s.wado("/dicom-web/PACS/studies/1.x", 400)
+	s.wado("/dicom-web/NOBODY/studies/1.2.3", 404)
+	s.wado(study, 401, "Authorization", "Token nonsense")
+	s.wado("/api/dicom-web/PACS/wadors/studies/1.2.3/nifti", 501)
+	require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
+}
+
+// TestWADOSyntaxes: objects are brought into a plain transfer syntax that is asked for, and refused where that can't
+// be.
+func TestWADOSyntaxes(t *testing.T) {
+	studies := []*phantom.Study{phantom.New(901, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "SYNTAX-1", Name: "Syntax^One"},
+		Series: []phantom.SeriesSpec{
+			{Kind: phantom.CT, Instances: 2, Rows: 16, Columns: 16, TransferSyntaxUID: dict.ImplicitVRLittleEndian},
+			{Kind: phantom.SecondaryCapture, Rows: 16, Columns: 16, TransferSyntaxUID: dict.RLELossless},
+		},
+	})}
+	s, _ := searchSite(t, studies)
+	study := "/dicom-web/PACS/studies/" + studies[0].StudyInstanceUID
+	plain, packed := study+"/series/"+studies[0].Series[0].SeriesInstanceUID,
+		study+"/series/"+studies[0].Series[1].SeriesInstanceUID
+	for _, c := range []struct {
+		path, accept string
+		status       int
+		want         string
+	}{
+		{plain, "multipart/related; type=application/dicom", 200, dict.ImplicitVRLittleEndian},
+		{plain, "multipart/related; type=application/dicom; transfer-syntax=" + dict.ExplicitVRLittleEndian, 200, dict.ExplicitVRLittleEndian},
+		{packed, "multipart/related; type=application/dicom; transfer-syntax=" + dict.ExplicitVRLittleEndian, 406, ""},
+		{packed, "multipart/related; type=application/dicom; transfer-syntax=" + dict.RLELossless, 200, dict.RLELossless},
+		{packed, "multipart/related; type=application/dicom; transfer-syntax=" + dict.JPEGBaseline8Bit +
+			", multipart/related; type=application/dicom; q=0.5", 200, dict.RLELossless},
+	} {
+		objects, _ := s.wado(c.path, c.status, "Accept", c.accept)
+		for _, o := range objects {
+			require.Equal(t, c.want, o.meta.TransferSyntaxUID)
+		}
+	}
+}
+
+// TestWADOMetadata: metadata is that of the objects, with addresses for bulk data.
+func TestWADOMetadata(t *testing.T) {
+	studies := phantom.DemoStudies()
+	s, p := searchSite(t, studies)
+	study := studies[0]
+	for _, at := range wadoPrefixes {
+		rows, _ := s.qido(at+"/studies/"+study.StudyInstanceUID+"/metadata", 200)
+		require.Len(t, rows, len(study.Instances()))
+		for _, row := range rows {
+			require.NotEmpty(t, row.text(dict.SOPInstanceUID))
+			require.NotEmpty(t, row.text(dict.AvailableTransferSyntaxUID))
+		}
+	}
+	require.Len(t, p.Recorder().Log().Gets, len(study.Series), "a series is retrieved once, whatever is asked for")
+}
+
+// TestWADOPseudonym: under a pseudonym nothing tells who the patient is, a study has one UID however it is fetched, and
+// who may not see identities gets it in no other way.
+func TestWADOPseudonym(t *testing.T) {
+	studies := phantom.DemoStudies()
+	s, _ := searchSite(t, studies)
+	study := studies[0]
+	path := "/dicom-web/PACS/studies/" + study.StudyInstanceUID
+	objects, _ := s.wado(path+"?pseudonym=P1&trial_protocol_id=T1&trial_protocol_name=Trial+One", 200)
+	seen := map[string]bool{}
+	for _, o := range objects {
+		require.Equal(t, "P1", o.header.String(dict.PatientID))
+		require.Equal(t, "P1", o.header.String(dict.PatientName))
+		require.Equal(t, "T1", o.header.String(dict.ClinicalTrialProtocolID))
+		seen[o.header.String(dict.StudyInstanceUID)] = true
+	}
+	for _, series := range study.Series {
+		if series.Modality == "SR" {
+			continue
+		}
+		objects, _ := s.wado(
+			path+"/series/"+series.SeriesInstanceUID+"?pseudonym=P1&trial_protocol_id=T1&trial_protocol_name=Trial+One", 200,
+		)
+		for _, o := range objects {
+			seen[o.header.String(dict.StudyInstanceUID)] = true
+		}
+	}
+	require.Len(t, seen, 1)
+	require.NotContains(t, seen, study.StudyInstanceUID)
+	rows, got := s.qido(path+"/metadata?pseudonym=P1&trial_protocol_id=T1&trial_protocol_name=Trial+One", 200)
+	require.NotEmpty(t, rows)
+	require.NotContains(t, got.body, study.Spec.Patient.ID)
+	require.NotContains(t, got.body, strings.Split(study.Spec.Patient.Name, "=")[0])
+	for value, words := range map[string]string{
+		"a%5Cb": "Contains invalid backslash character", "a%07b": "Contains invalid control characters.",
+		"a*": "Contains invalid wildcard characters.",
+	} {
+		got := s.send("GET", "/api/dicom-web/PACS/wadors/studies/"+study.StudyInstanceUID+"?pseudonym="+value, "")
+		require.Equal(t, 400, got.StatusCode)
+		require.JSONEq(t, `{"pseudonym":["`+words+`"]}`, got.body)
+	}
+}
+
+// TestWADOClientLeaves: a client that leaves ends the retrieve at the PACS.
+func TestWADOClientLeaves(t *testing.T) {
+	reached, ended := make(chan struct{}), make(chan struct{})
+	p, err := pacs.Start(pacs.Config{
+		AETitle: "PACS", Studies: phantom.DemoStudies(), Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind != pacs.AtSubOperation || e.Number != 2 {
+				return
+			}
+			close(reached)
+			select {
+			case <-e.Canceled:
+			case <-ctx.Done():
+			}
+			close(ended)
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	s := newSite(t)
+	s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = "127.0.0.1", p.Port() })
+	ctx, leave := context.WithCancel(t.Context())
+	got := s.get(ctx, "/dicom-web/PACS/studies/"+phantom.DemoStudies()[0].StudyInstanceUID)
+	<-reached
+	leave()
+	_ = got.Body.Close()
+	select {
+	case <-ended:
+	case <-t.Context().Done():
+	}
+	require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
+}
