@@ -10,6 +10,7 @@ import (
 	"io"
 	nethttp "net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -246,17 +247,20 @@ func TestWADOPseudonym(t *testing.T) {
 // TestWADOClientLeaves: a client that leaves ends the retrieve at the PACS.
 func TestWADOClientLeaves(t *testing.T) {
 	reached, ended := make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	p, err := pacs.Start(pacs.Config{
 		AETitle: "PACS", Studies: phantom.DemoStudies(), Gate: func(ctx context.Context, e pacs.Event) {
 			if e.Kind != pacs.AtSubOperation || e.Number != 2 {
 				return
 			}
-			close(reached)
-			select {
-			case <-e.Canceled:
-			case <-ctx.Done():
-			}
-			close(ended)
+			once.Do(func() {
+				close(reached)
+				select {
+				case <-e.Canceled:
+				case <-ctx.Done():
+				}
+				close(ended)
+			})
 		},
 	})
 	require.NoError(t, err)
@@ -273,4 +277,103 @@ func TestWADOClientLeaves(t *testing.T) {
 	case <-t.Context().Done():
 	}
 	require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
+}
+
+// TestWADOFrames: frames and bulk data are the bytes of the object, under the media types that clients ask for.
+func TestWADOFrames(t *testing.T) {
+	study := phantom.New(902, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "FRAMES-1", Name: "Frames^One"},
+		Series: []phantom.SeriesSpec{
+			{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16},
+			{Kind: phantom.Ultrasound, Rows: 16, Columns: 16, Frames: 3, TransferSyntaxUID: dict.RLELossless},
+		},
+	})
+	s, p := searchSite(t, []*phantom.Study{study})
+	pixels := func(in *phantom.Instance) []byte {
+		data := in.Open()
+		defer func() { _ = data.Close() }()
+		all, err := io.ReadAll(data)
+		require.NoError(t, err)
+		ds, err := stream.ParseDataSet(all, in.TransferSyntaxUID, stream.Limits{})
+		require.NoError(t, err)
+		e, ok := ds.Get(dict.PixelData)
+		require.True(t, ok)
+		return e.Value
+	}
+	plain, packed := study.Series[0].Instances[0], study.Series[1].Instances[0]
+	at := func(in *phantom.Instance) string {
+		return "/dicom-web/PACS/studies/" + study.StudyInstanceUID + "/series/" + in.Series().SeriesInstanceUID +
+			"/instances/" + in.SOPInstanceUID
+	}
+	const any = `multipart/related; type="application/octet-stream"; transfer-syntax="*"`
+	for _, c := range []struct {
+		path, accept string
+		status       int
+		kind         string // of the parts
+		parts        int
+	}{
+		{at(plain) + "/frames/1", any, 200, "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1", 1},
+		{at(plain) + "/frames/1", `multipart/related; type=application/octet-stream; transfer-syntax=*`, 200, "", 1},
+		{at(plain) + "/frames/1", `multipart/related; type="*/*"`, 200, "", 1},
+		{at(plain) + "/frames/1", "*/*", 200, "", 1},
+		{at(plain) + "/frames/1", "", 200, "", 1},
+		{at(plain) + "/frames/1", "application/octet-stream", 200, "", 0},
+		{at(plain) + "/frames/1", `multipart/related; type="image/jls"; transfer-syntax="1.2.840.10008.1.2.4.80"`, 406, "", 0},
+		{at(plain) + "/frames/1?accept=" + "image%2Fjpeg", any, 406, "", 0},
+		{at(plain) + "/frames/2", any, 404, "", 0},
+		{at(plain) + "/frames/0", any, 400, "", 0},
+		{at(packed) + "/frames/3,1", any, 200, "image/dicom-rle;transfer-syntax=1.2.840.10008.1.2.5", 2},
+		{at(packed) + "/frames/1", `multipart/related; type="image/dicom-rle"`, 200, "", 1},
+		{at(packed) + "/frames/1", `multipart/related; type="application/octet-stream"`, 406, "", 0},
+		{at(packed) + "/frames/1,2", "image/dicom-rle", 406, "", 0},
+		{at(plain) + "/bulkdata/7FE00010", "*/*", 200, "", 0},
+		{at(plain) + "/bulkdata/7FE00010", `multipart/related; type="application/octet-stream"`, 200, "", 1},
+		{at(plain) + "/bulkdata/00081030", "*/*", 200, "", 0},
+		{at(plain) + "/bulkdata/00990099", "*/*", 404, "", 0},
+		{at(plain) + "/bulkdata/nonsense", "*/*", 404, "", 0},
+	} {
+		got := s.get(t.Context(), c.path, "Accept", c.accept)
+		body, err := io.ReadAll(got.Body)
+		require.NoError(t, err)
+		_ = got.Body.Close()
+		require.Equal(t, c.status, got.StatusCode, "%s %s: %.200q", c.path, c.accept, body)
+		if c.status != 200 {
+			continue
+		}
+		if c.parts == 0 {
+			if !strings.HasSuffix(c.path, "00081030") {
+				require.Equal(t, pixels(plain), body)
+			}
+			continue
+		}
+		kind, err := media.Parse(got.Header.Get("Content-Type"))
+		require.NoError(t, err)
+		parts, err := multipart.NewReader(bytes.NewReader(body), kind.Param("boundary"), multipart.Limits{})
+		require.NoError(t, err)
+		for range c.parts {
+			part, err := parts.Next()
+			require.NoError(t, err)
+			if c.kind != "" {
+				require.Equal(t, c.kind, part.ContentType())
+			}
+			frame, err := io.ReadAll(part)
+			require.NoError(t, err)
+			if strings.HasPrefix(c.path, at(plain)) {
+				require.Equal(t, pixels(plain), frame)
+			} else {
+				require.Contains(t, string(pixels(packed)), string(frame))
+				require.NotEmpty(t, frame)
+			}
+		}
+		_, err = parts.Next()
+		require.ErrorIs(t, err, io.EOF)
+	}
+	require.Len(t, p.Recorder().Log().Gets, 2, "a series is retrieved once, whatever a viewer asks for")
+
+	// Under a pseudonym the same bytes come.
+	got := s.get(t.Context(), at(plain)+"/frames/1?pseudonym=P1", "Accept", "application/octet-stream")
+	body, err := io.ReadAll(got.Body)
+	require.NoError(t, err)
+	_ = got.Body.Close()
+	require.Equal(t, pixels(plain), body)
 }

@@ -34,6 +34,25 @@ var routes = []row{
 	{route: "GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3")},
 	{route: "GET /api/dicom-web/{ae_title}/qidors/studies/{study}/instances", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3")},
 	{route: "GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series/{series}/instances", want: every(503), needs: source, hidden: true, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "1")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "7FE00010")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/nifti", want: every(501), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/nifti", want: every(501), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/nifti", want: every(501), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "1")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "7FE00010")},
 
 	{route: "GET /api/v1/live", want: every(426)}, // TestLive has what comes after the upgrade
 	{route: "GET /api/v1/me", want: every(200)},
@@ -393,3 +412,6 @@ func newGivenUp(m *matrix, _ person) []string {
 }
 
 func docsFile(*matrix, person) []string { return []string{"page.js"} }
+
+// identities is what retrieving by DICOMweb takes where nothing is de-identified.
+var identities = &people.Action{Permissions: []string{people.DICOMwebRetrieve, people.TransferUnpseudonymized}}

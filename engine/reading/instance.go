@@ -9,7 +9,10 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
@@ -247,4 +250,66 @@ func (i *Instance) Wait() error {
 		err = fmt.Errorf("instance %s: %w", i.SOPInstanceUID, os.ErrNotExist)
 	}
 	return err
+}
+
+// Out returns the instance as it goes out, in a file as of PS3.10, until release is called. Under a pseudonym that is
+// made for this one time, and counts for the room of the cache: pixel data may change, too. Errors: as of Object.
+func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err error) {
+	if err := i.Wait(); err != nil {
+		return nil, 0, nil, err
+	}
+	obj, err := i.Object()
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	defer func() { _ = obj.Close() }()
+	if i.r.session == nil {
+		file, size = i.File()
+		return file, size, func() {}, nil
+	}
+	return i.e.cache.keepOnce(obj, i.TransferSyntaxUID)
+}
+
+// keepOnce writes an object into a file without a name.
+func (c *Cache) keepOnce(obj *stream.Object, syntax string) (file io.ReaderAt, size int64, release func(), err error) {
+	f, err := os.OpenFile(filepath.Join(c.dir, uuid.NewString()+suffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("an instance that is to be read can't be kept: %w", err)
+	}
+	_ = os.Remove(f.Name()) // it goes at the next start
+	w := &once{c: c, f: f}
+	release = func() {
+		_ = f.Close()
+		c.give(w.n)
+	}
+	meta := obj.FileMeta()
+	meta.TransferSyntaxUID = syntax
+	_, err = w.Write(meta.AppendTo(nil))
+	if err == nil {
+		_, err = obj.WriteTo(w)
+	}
+	if err != nil {
+		release()
+		var unsafe *deid.UnsafeError
+		if errors.As(err, &unsafe) {
+			err = &Unsafe{err}
+		}
+		return nil, 0, nil, err
+	}
+	return f, w.n, release, nil
+}
+
+// once writes within the room of the cache.
+type once struct {
+	c *Cache
+	f *os.File
+	n int64
+}
+
+func (o *once) Write(p []byte) (int, error) {
+	if err := o.c.take(int64(len(p))); err != nil {
+		return 0, err
+	}
+	o.n += int64(len(p))
+	return o.f.Write(p)
 }

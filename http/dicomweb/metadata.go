@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/frames"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/web/dicomjson"
 	"github.com/adit-go/adit/engine/reading"
@@ -99,8 +100,20 @@ func (p proxy) describe(i *reading.Instance, base string, of what) ([]byte, erro
 		query = "?" + of.query
 	}
 	return dicomjson.Append(nil, ds, dicomjson.Options{
-		OmitUnparsable: p.original, BulkData: func(path dicomjson.Path) string { return at + path.String() + query },
+		OmitUnparsable: p.original, BulkData: func(path dicomjson.Path) string { return at + place(path) + query },
 	})
+}
+
+// place is the last part of the address of a value.
+func place(path dicomjson.Path) string {
+	steps := make(frames.Path, len(path))
+	for i, s := range path {
+		steps[i].Tag = s.Tag
+		if i < len(path)-1 {
+			steps[i].Item = s.Item + 1
+		}
+	}
+	return steps.String()
 }
 
 // headerOf reads what stands before the pixel data of an object, and names that.

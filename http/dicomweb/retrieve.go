@@ -46,9 +46,11 @@ func (p proxy) retrieves() map[string]http.HandlerFunc {
 		routes[at] = p.reads(p.objects)
 		routes[at+"/metadata"] = p.reads(p.metadata)
 		if p.original {
-			routes[at+"/nifti"] = p.noNIfTI
+			routes[at+"/nifti"] = p.reads(p.noNIfTI)
 		}
 	}
+	routes[instancePath+"/frames/{frames}"] = p.reads(p.frames)
+	routes[instancePath+"/bulkdata/{path}"] = p.reads(p.bulk)
 	return routes
 }
 
@@ -443,10 +445,10 @@ func (a *answering) failed(err error) error {
 }
 
 // noNIfTI says what is not there yet.
-func (p proxy) noNIfTI(w http.ResponseWriter, r *http.Request) {
-	p.refuse(w, r, problem.New(
+func (p proxy) noNIfTI(http.ResponseWriter, *http.Request, what) error {
+	return problem.New(
 		http.StatusNotImplemented, "This ADIT does not convert to NIfTI; retrieve the DICOM objects instead.",
-	))
+	)
 }
 
 // refuseReading says why something is not read.
