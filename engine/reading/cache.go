@@ -66,8 +66,8 @@ func (c *Cache) Used() int64 {
 
 // ErrFull ends a retrieve for which there is no room.
 var ErrFull = errors.New(
-	"the series takes more room than is left for what is read by DICOMweb; others are being read now: try again later, or " +
-		"have an administrator give it more (--series-cache)",
+	"the series takes more room than is left for what is read by DICOMweb; others are being read now: try again " +
+		"later, or have an administrator give it more (--series-cache)",
 )
 
 // join returns the series, which its caller reads until leave. fetch is run, in a goroutine of its own, if it has to be
@@ -89,7 +89,7 @@ func (c *Cache) join(key seriesKey, fetch func(context.Context, *entry) error) (
 		byUID: map[string]int{}, changed: make(chan struct{}), at: map[*position]struct{}{},
 	}
 	c.all[key] = e
-	go func() { //nolint:contextcheck // it belongs to all who read the series
+	go func() {
 		defer cancel(nil)
 		e.end(fetch(ctx, e))
 	}()

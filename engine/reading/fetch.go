@@ -153,8 +153,8 @@ func (f *fetching) by(ctx context.Context, method string) (whole bool, err error
 	return false, nil
 }
 
-// offers are what is proposed to a server, one after the other: nothing lossy but where it says that it has it so, since
-// it could choose to compress; at last anything.
+// offers are what is proposed to a server, one after the other: nothing lossy but where it says that it has it so,
+// since it could choose to compress; at last anything.
 func (f *fetching) offers() []source.Offer {
 	if f.series.Lossy("") {
 		return []source.Offer{source.OfferAll}

@@ -174,7 +174,9 @@ func (r *Reading) excludes(i item) bool {
 // LeftOut says that an instance is not given under a pseudonym, because a rule of the profile says so.
 type LeftOut struct{ Reason deid.Reason }
 
-func (e *LeftOut) Error() string { return "the profile leaves the instance out (" + string(e.Reason) + ")" }
+func (e *LeftOut) Error() string {
+	return "the profile leaves the instance out (" + string(e.Reason) + ")"
+}
 
 // Unsafe says that an instance can't be de-identified, and so is not given.
 type Unsafe struct{ Err error }
@@ -290,8 +292,7 @@ func (c *Cache) keepOnce(obj *stream.Object, syntax string) (file io.ReaderAt, s
 	}
 	if err != nil {
 		release()
-		var unsafe *deid.UnsafeError
-		if errors.As(err, &unsafe) {
+		if _, unsafe := errors.AsType[*deid.UnsafeError](err); unsafe {
 			err = &Unsafe{err}
 		}
 		return nil, 0, nil, err

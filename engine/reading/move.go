@@ -33,9 +33,7 @@ func (f *fetching) byMove(ctx context.Context) (whole bool, err error) {
 	}
 	defer func() {
 		if err := back.Close(ctx); err != nil {
-			f.svc.Log.WarnContext(
-				ctx, "a slot can't be given back now; it ends with this process", "server", f.from.Node.Name, "err", err,
-			)
+			f.svc.notGivenBack(ctx, f.from.Node, err)
 		}
 	}()
 	id, err := f.svc.Q.NextMoveMessageID(ctx)
@@ -108,7 +106,8 @@ func (m *moving) awaitLate(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		m.mu.Lock()
-		whole := m.f.series.Listed && len(m.f.missing()) == 0 || m.f.series.Counted >= 0 && m.f.arrived() >= m.f.series.Counted
+		whole := m.f.series.Listed && len(m.f.missing()) == 0 ||
+			m.f.series.Counted >= 0 && m.f.arrived() >= m.f.series.Counted
 		m.mu.Unlock()
 		if whole {
 			return

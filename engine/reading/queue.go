@@ -53,7 +53,7 @@ func (svc *Service) at(
 	}
 	svc.mu.Unlock()
 	if hire {
-		go svc.work(node, q) //nolint:contextcheck // a worker is no request's
+		go svc.work(node, q) //nolint:contextcheck,gosec // a worker is no request's
 	} else {
 		select {
 		case q.more <- struct{}{}:
@@ -82,7 +82,7 @@ func (svc *Service) hireMore(ctx context.Context, node nodes.DICOMNode, q *queue
 		return
 	}
 	q.workers++
-	go svc.work(node, q) //nolint:contextcheck // as above
+	go svc.work(node, q) //nolint:contextcheck,gosec // as above
 }
 
 // work does what waits for a server until nothing does.
@@ -103,7 +103,7 @@ func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 		defer cancel()
 		s.Release(parting)
 		if err := slot.Close(ctx); err != nil {
-			svc.Log.WarnContext(ctx, "a slot can't be given back now; it ends with this process", "server", node.Name, "err", err)
+			svc.notGivenBack(ctx, node, err)
 		}
 	}()
 	for {
@@ -117,6 +117,12 @@ func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 		}
 		e.done <- err
 	}
+}
+
+func (svc *Service) notGivenBack(ctx context.Context, node nodes.DICOMNode, err error) {
+	svc.Log.WarnContext(
+		ctx, "a slot can't be given back now; it ends with this process", "server", node.Name, "err", err,
+	)
 }
 
 // run does one thing.

@@ -37,8 +37,8 @@ type Service struct {
 	retrieves *prometheus.CounterVec
 
 	mu      sync.Mutex
-	queues  map[int64]*queue          // by server
-	studies map[studyKey]*heldStudy // what servers said of studies a moment ago
+	queues  map[int64]*queue         // by server
+	studies map[studyKey]*heldStudy  // what servers said of studies a moment ago
 	told    map[disclosure]time.Time // what the audit log was told
 }
 
@@ -141,6 +141,11 @@ func (svc *Service) Open(ctx context.Context, user people.User, w Wish) (*Readin
 	}
 	r := &Reading{svc: svc, user: user, node: node, wish: w}
 	r.job.TrialProtocolID, r.job.TrialProtocolName = w.TrialProtocolID, w.TrialProtocolName
+	if w.Pseudonym != "" {
+		if err := deid.CheckPseudonym(w.Pseudonym); err != nil {
+			return nil, &refusal.Invalid{Field: "pseudonym", Reason: err.Error()}
+		}
+	}
 	if w.Pseudonym == "" {
 		err = svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.TransferUnpseudonymized}})
 	} else {
@@ -177,11 +182,11 @@ func (r *Reading) pseudonymizes() bool { return r.wish.Pseudonym != "" }
 
 // disclosure is what the audit log tells once, however many requests it takes: a viewer makes thousands.
 type disclosure struct {
-	user                     int64
-	via, peer                string
-	server                   int64
-	study, series, profile   string
-	pseudonymized            bool
+	user                   int64
+	via, peer              string
+	server                 int64
+	study, series, profile string
+	pseudonymized          bool
 }
 
 // toldAgain is after which time the audit log tells it once more.

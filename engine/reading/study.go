@@ -152,8 +152,8 @@ type Archived struct{ Server string }
 
 func (e *Archived) Error() string {
 	return fmt.Sprintf(
-		"the study is not online at DICOM Server %s, and is not brought back from the archive to be looked at; retrieve it as "+
-			"a whole, or transfer it", e.Server,
+		"the study is not online at DICOM Server %s, and is not brought back from the archive to be looked at; "+
+			"retrieve it as a whole, or transfer it", e.Server,
 	)
 }
 

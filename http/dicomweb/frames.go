@@ -160,7 +160,7 @@ func (v value) write(w http.ResponseWriter, r *http.Request, size int64, list ..
 	if v.syntax != "" {
 		kind += ";transfer-syntax=" + v.syntax
 	}
-	out := &answering{w: w, r: r}
+	out := &answering{w: w, ctx: r.Context()}
 	if single {
 		w.Header().Set("Content-Type", v.kind)
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))

@@ -37,7 +37,10 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return err
 	}
-	out := &listing{answering: answering{w: w, r: r}}
+	out := &listing{
+		answering: answering{w: w, ctx: r.Context()},
+		packs:     strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
+	}
 	next, stop := p.described(all, p.base(r), of)
 	defer stop()
 	for {
@@ -152,9 +155,10 @@ func (p proxy) base(r *http.Request) string {
 type listing struct {
 	answering
 
-	out  io.Writer // compressed, where the client takes that
-	zip  *gzip.Writer
-	rows int
+	packs bool      // the client takes it compressed
+	out   io.Writer // compressed, then
+	zip   *gzip.Writer
+	rows  int
 }
 
 // await waits for a row, and sends blanks meanwhile.
@@ -186,7 +190,7 @@ func (l *listing) start() {
 	h := l.w.Header()
 	h.Set("Content-Type", dicomjson.MediaType)
 	h.Add("Vary", "Accept-Encoding")
-	if strings.Contains(l.r.Header.Get("Accept-Encoding"), "gzip") {
+	if l.packs {
 		h.Set("Content-Encoding", "gzip")
 		l.zip, _ = gzip.NewWriterLevel(l, gzip.BestSpeed) // a level that there is
 		l.out = l.zip

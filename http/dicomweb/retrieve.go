@@ -15,7 +15,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/web/media"
@@ -114,8 +113,6 @@ func checkName(name, value string) error {
 		return bad(name, "Contains invalid wildcard characters.")
 	case len([]rune(value)) > longest:
 		return bad(name, "Ensure this value has at most %d characters.", longest)
-	case name == "pseudonym" && deid.CheckPseudonym(value) != nil:
-		return bad(name, "%s", problem.Sentence(deid.CheckPseudonym(value).Error()))
 	}
 	return nil
 }
@@ -208,7 +205,7 @@ func (p proxy) objects(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return err
 	}
-	out := &answering{w: w, r: r}
+	out := &answering{w: w, ctx: r.Context()}
 	if forms[0].single {
 		return p.single(out, all, forms)
 	}
@@ -325,7 +322,7 @@ func meta(s step) stream.FileMeta {
 // answering is an answer that is streamed.
 type answering struct {
 	w     http.ResponseWriter
-	r     *http.Request
+	ctx   context.Context // of the request
 	type_ string // of a message of many parts, without the boundary
 	begun bool
 
@@ -438,8 +435,8 @@ func (a *answering) failed(err error) error {
 	if err == nil || !a.begun {
 		return err
 	}
-	if a.r.Context().Err() == nil {
-		problem.Logger(a.r.Context()).InfoContext(a.r.Context(), "an answer broke off", "reason", err)
+	if a.ctx.Err() == nil {
+		problem.Logger(a.ctx).InfoContext(a.ctx, "an answer broke off", "reason", err)
 	}
 	panic(http.ErrAbortHandler)
 }
