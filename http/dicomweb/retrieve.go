@@ -323,7 +323,7 @@ func meta(s step) stream.FileMeta {
 type answering struct {
 	w     http.ResponseWriter
 	ctx   context.Context // of the request
-	type_ string // of a message of many parts, without the boundary
+	type_ string          // of a message of many parts, without the boundary
 	begun bool
 
 	message *multipart.Writer

@@ -222,6 +222,7 @@ func (o *orthanc) emptied(in *room, s set, do side) side {
 type aditServer struct {
 	*server
 	*client.Client
+	url string
 }
 
 var readyLine = regexp.MustCompile(`is ready at (http://[0-9.]+:[0-9]+)`)
@@ -260,10 +261,11 @@ func (b *bench) serveIn(r *room, name, dir, first string, args ...string) (*adit
 	if err != nil {
 		return nil, err
 	}
+	url := readyLine.FindStringSubmatch(s.said.String())[1]
 	c, err := client.New(
-		readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(strings.TrimSpace(string(token))),
+		url, client.WithToken(strings.TrimSpace(string(token))),
 	)
-	return &aditServer{s, c}, err
+	return &aditServer{s, c, url}, err
 }
 
 // add tells ADIT of a server.
