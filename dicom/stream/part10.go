@@ -58,27 +58,65 @@ func ReadFileMeta(r io.Reader) (FileMeta, error) {
 	return m, err
 }
 
+// FileMetaAt reads the file meta information of a file and tells where its data set begins. It may lack preamble and
+// prefix, as parts of a multipart body do that some clients write. Errors are those of OpenFile.
+func FileMetaAt(r io.ReaderAt, size int64) (m FileMeta, dataSet int64, err error) {
+	s := pool.Get().(*scratch)
+	defer func() {
+		if cap(s.buf) <= keepBelow {
+			s.buf = s.buf[:0]
+			pool.Put(s)
+		}
+	}()
+	in := io.NewSectionReader(r, 0, size)
+	begin := preamble + 4
+	if err := s.need(in, begin); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return m, 0, err
+	}
+	switch {
+	case len(s.buf) >= begin && string(s.buf[preamble:begin]) == "DICM":
+	case len(s.buf) >= 8 && [4]byte(s.buf) == [4]byte{2, 0, 0, 0}:
+		begin = 0
+	default:
+		return m, 0, errNoPreamble()
+	}
+	end, err := m.complete(in, s, begin)
+	return m, int64(end), err
+}
+
 // readMeta leaves in s.buf what it read beyond the file meta information.
 func readMeta(r io.Reader, s *scratch) (FileMeta, error) {
 	if err := s.need(r, preamble+4); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return FileMeta{}, err
 	}
 	if len(s.buf) < preamble+4 || string(s.buf[preamble:preamble+4]) != "DICM" {
-		return FileMeta{}, fmt.Errorf(
-			`%w: it lacks the preamble and "DICM" prefix; export it from the source as a DICOM file (Part 10)`,
-			ErrNotPart10,
-		)
+		return FileMeta{}, errNoPreamble()
 	}
 	var m FileMeta
-	end, err := m.read(r, s, preamble+4)
+	end, err := m.complete(r, s, preamble+4)
 	if err != nil {
-		return m, fmt.Errorf("file meta information: %w", err)
-	}
-	if m.TransferSyntaxUID == "" {
-		return m, fmt.Errorf("%w: its file meta information names no transfer syntax (0002,0010)", ErrNotPart10)
+		return m, err
 	}
 	s.buf = s.buf[:copy(s.buf, s.buf[end:])]
 	return m, nil
+}
+
+func errNoPreamble() error {
+	return fmt.Errorf(
+		`%w: it lacks the preamble and "DICM" prefix; export it from the source as a DICOM file (Part 10)`,
+		ErrNotPart10,
+	)
+}
+
+// complete is read with what is said of its errors to people. The transfer syntax must be named.
+func (m *FileMeta) complete(r io.Reader, s *scratch, pos int) (end int, err error) {
+	if end, err = m.read(r, s, pos); err != nil {
+		return 0, fmt.Errorf("file meta information: %w", err)
+	}
+	if m.TransferSyntaxUID == "" {
+		return 0, fmt.Errorf("%w: its file meta information names no transfer syntax (0002,0010)", ErrNotPart10)
+	}
+	return end, nil
 }
 
 // read takes the elements of group 0002 and gives the place behind them. Group lengths in real files are often wrong

@@ -3,6 +3,8 @@
 package stream
 
 import (
+	"fmt"
+	"io"
 	"iter"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -35,9 +37,27 @@ type Token struct {
 // Tokens returns the whole header as received, in one pass without recursion. It allocates nothing per token.
 func (h *Header) Tokens() iter.Seq[Token] {
 	return func(yield func(Token) bool) {
-		t := tokenizer{b: h.o.s.buf[:h.end]}
+		t := tokenizer{b: h.o.s.buf[:h.end], size: h.end}
 		t.w.start(syntaxOf(h.o.ts), h.o.s.w.most)
-		t.run(yield)
+		_ = t.run(yield) // there is none: Open walked it
+	}
+}
+
+// TokensAt returns the whole data set that r holds size bytes of, pixel data and what follows it included. It reads
+// heads and hardly any values, so it takes the time of a seek for a value of any length, and a few KB of memory. A data
+// set that is deflated can't be read so. The error comes with no token and ends the sequence; errors are those of Open.
+func TokensAt(r io.ReaderAt, size int64, transferSyntaxUID string, lim Limits) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		ts := dict.TransferSyntaxOf(transferSyntaxUID)
+		if ts.Deflated {
+			yield(Token{}, fmt.Errorf("%w: a deflated data set has to be inflated first", ErrMalformed))
+			return
+		}
+		t := tokenizer{file: r, size: int(size)}
+		t.w.start(syntaxOf(ts), lim.orDefault().Depth)
+		if err := t.run(func(tok Token) bool { return yield(tok, nil) }); err != nil {
+			yield(Token{}, err)
+		}
 	}
 }
 
@@ -47,18 +67,32 @@ func (h *Header) ValueOf(t Token) []byte { return h.o.s.buf[t.Value:t.End] }
 
 type tokenizer struct {
 	w    walker
-	b    []byte
+	b    []byte // all there is, or what was read of the file from base on
+	base int
+	size int // of all
+	file io.ReaderAt
 	path [maxDepth]dict.Tag
 }
 
-// run relies on the header being sound: Open walked it.
-func (t *tokenizer) run(yield func(Token) bool) {
-	for w := &t.w; w.pos < int64(len(t.b)); {
+// window is how much of a file is read at once. Heads are short, and most values of a header are.
+const window = 4 << 10
+
+// run yields tokens until the end, or until yield wants no more.
+func (t *tokenizer) run(yield func(Token) bool) error {
+	for w := &t.w; w.pos < int64(t.size); {
 		start, depth, inside := int(w.pos), w.depth, *w.top()
 		path := t.path[:w.seqs]
-		h, ok, err := w.step(t.b[start:])
-		if !ok || err != nil {
-			return
+		b, err := t.at(start)
+		if err != nil {
+			return err
+		}
+		h, ok, err := w.step(b)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			w.carryN = copy(w.carry[:], b)
+			break
 		}
 		token := Token{Tag: h.tag, Path: path, Start: start, Value: start + h.size, End: start + h.size}
 		token.Kind = kindOf(h, inside)
@@ -72,6 +106,10 @@ func (t *tokenizer) run(yield func(Token) bool) {
 			}
 		}
 		if w.skip > 0 {
+			if left := int64(t.size) - w.pos; w.skip > left {
+				w.advance(left)
+				break
+			}
 			token.End += int(w.skip)
 			w.advance(w.skip)
 		}
@@ -79,9 +117,28 @@ func (t *tokenizer) run(yield func(Token) bool) {
 			t.path[len(path)] = h.tag
 		}
 		if !yield(token) || !t.ends(depth, token, yield) {
-			return
+			return nil
 		}
 	}
+	return t.w.finish()
+}
+
+// at shows what begins at pos, a head's length at least unless the end comes before.
+func (t *tokenizer) at(pos int) ([]byte, error) {
+	if t.file == nil || pos-t.base+maxHead <= len(t.b) {
+		return t.b[pos-t.base:], nil
+	}
+	if t.b == nil {
+		t.b = make([]byte, window)
+	}
+	t.base, t.b = pos, t.b[:min(window, t.size-pos)]
+	if n, err := t.file.ReadAt(t.b, int64(pos)); n < len(t.b) {
+		if atEnd(err) {
+			err = fmt.Errorf("the file became shorter while it was read: %w", io.ErrUnexpectedEOF)
+		}
+		return nil, err
+	}
+	return t.b, nil
 }
 
 func kindOf(h head, inside frame) TokenKind {

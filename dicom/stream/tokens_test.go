@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +51,60 @@ func TestTokens(t *testing.T) {
 		// some files repeat an element, a DataSet does not
 		require.Equal(t, slices.Compact(want), slices.Compact(got), f.path)
 		require.NoError(t, o.Close())
+	}
+}
+
+// TestTokensAt: of a file, the tokens are those of its header, and those of the body cover all that follows.
+func TestTokensAt(t *testing.T) {
+	for _, f := range corpus(t) {
+		ts := dict.TransferSyntaxOf(f.syntax)
+		at, end, failed := 0, len(f.dataSet), error(nil)
+		var got []string
+		for k, err := range TokensAt(bytes.NewReader(f.dataSet), int64(end), f.syntax, Limits{}) {
+			if err != nil {
+				failed = err
+				break
+			}
+			require.Equal(t, at, k.Start, f.path)
+			at = k.End
+			got = append(got, fmt.Sprint(k))
+		}
+		if !f.pass || ts.Deflated {
+			require.Error(t, failed, f.path)
+			continue
+		}
+		require.NoError(t, failed, f.path)
+		require.Equal(t, end, at+(end-at)%2, "%s: a byte may pad it", f.path)
+		o, err := Open(bytes.NewReader(f.dataSet), f.syntax, Limits{})
+		require.NoError(t, err)
+		i := 0
+		for k := range o.Header().Tokens() {
+			require.Equal(t, fmt.Sprint(k), got[i], f.path)
+			i++
+		}
+		require.NoError(t, o.Close())
+	}
+}
+
+// TestTokensAtStops: who wants no more isn't asked again, and a file that is cut says so.
+func TestTokensAtStops(t *testing.T) {
+	b := withPixels(t, sample(), dict.ExplicitVRLittleEndian, 64)
+	for range TokensAt(bytes.NewReader(b), int64(len(b)), dict.ExplicitVRLittleEndian, Limits{}) {
+		break
+	}
+	for n := range b {
+		var last error
+		for _, err := range TokensAt(bytes.NewReader(b[:n]), int64(n), dict.ExplicitVRLittleEndian, Limits{}) {
+			require.NoError(t, last)
+			last = err
+		}
+		_, want := through(b[:n], dict.ExplicitVRLittleEndian)
+		require.Equal(t, want == nil, last == nil, "%d bytes: %v, %v", n, want, last)
+		last = nil
+		for _, err := range TokensAt(bytes.NewReader(b[:n]), int64(len(b)), dict.ExplicitVRLittleEndian, Limits{}) {
+			last = err
+		}
+		require.ErrorIs(t, last, io.ErrUnexpectedEOF)
 	}
 }
 
