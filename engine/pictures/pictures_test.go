@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -399,4 +400,53 @@ func TestFileFails(t *testing.T) {
 	require.NotErrorIs(t, err, ErrFailed)
 	_, err = p.Render(t.Context(), request(b))
 	require.NoError(t, err)
+}
+
+// TestDecoder: what gdcmconv is given has nothing of the patient, and its process is limited.
+func TestDecoder(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "decoder")
+	require.NoError(t, os.WriteFile(script, []byte(`#!/bin/sh
+d=$(dirname "$0")
+cp "$2" "$d/in.dcm"
+{ ulimit -v; ulimit -d; ulimit -f; ulimit -t; ulimit -c; ulimit -n; pwd; nice; } > "$d/limits"
+env > "$d/env"
+exit 1
+`), 0o700))
+	p := newPool(t, Config{Decoder: script})
+	b, err := os.ReadFile(testpeer.Pydicom(t, "test_files/JPEG2000.dcm"))
+	require.NoError(t, err)
+	_, err = p.Render(t.Context(), request(b))
+	require.ErrorIs(t, err, ErrFailed)
+
+	in, err := os.ReadFile(filepath.Join(dir, "in.dcm"))
+	require.NoError(t, err)
+	_, o, err := stream.OpenFile(bytes.NewReader(in), stream.Limits{})
+	require.NoError(t, err)
+	defer o.Close()
+	for e := range o.Header().All {
+		if e.Tag != dict.SOPClassUID && e.Tag != dict.SOPInstanceUID {
+			require.Equal(t, uint16(0x0028), e.Tag.Group(), e.Tag.String())
+		}
+	}
+	require.Equal(t, "2.25.1", o.Header().SOPInstanceUID())
+	limits, err := os.ReadFile(filepath.Join(dir, "limits"))
+	require.NoError(t, err)
+	// addresses and data in KiB, blocks of 512 bytes, seconds, blocks, files; folder; niceness
+	const memory = "2097152"
+	require.Equal(t, []string{memory, memory, "1048576", "20", "0", "32", "/", "10"}, strings.Fields(string(limits)))
+	env, err := os.ReadFile(filepath.Join(dir, "env"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(env)) { // what the shell makes itself
+		require.Regexp(t, `^(PWD|SHLVL|_|OLDPWD)=`, line)
+	}
+	left, err := os.ReadDir(p.config.Folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nwhile :; do :; done\n"), 0o700))
+	p = newPool(t, Config{Decoder: script, Patience: 50 * time.Millisecond})
+	_, err = p.Render(t.Context(), request(b))
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorContains(t, err, "too long")
 }
