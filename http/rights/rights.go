@@ -49,6 +49,12 @@ var (
 		Who: User, Needs: people.Action{Permissions: []string{people.DICOMwebQuery}}, Source: true,
 		Also: "a server that one may not read from is not there",
 	}
+	stow = Right{
+		Who: User, Needs: people.Action{Permissions: []string{people.DICOMwebStore}}, Destination: true,
+		Also: "a server that one may not write to is not there; transfer_unpseudonymized for objects that do not say " +
+			"that their patient was removed (0012,0062)",
+		Acts: []string{audit.ActStoring},
+	}
 	kept = Right{Who: Staff, Needs: people.QuarantineRight()}
 )
 
@@ -106,6 +112,11 @@ var table = map[string]Right{
 	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series":                    qido,
 	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/instances":                 qido,
 	"GET /api/dicom-web/{ae_title}/qidors/studies/{study}/series/{series}/instances": qido,
+
+	"POST /dicom-web/{ae_title}/studies":                    stow,
+	"POST /dicom-web/{ae_title}/studies/{study}":            stow,
+	"POST /api/dicom-web/{ae_title}/stowrs/studies":         stow,
+	"POST /api/dicom-web/{ae_title}/stowrs/studies/{study}": stow,
 
 	"GET /api/v1/me":          user,
 	"PATCH /api/v1/me":        user.does("me.change"),
