@@ -406,10 +406,10 @@ func TestWADOWhole(t *testing.T) {
 		"an object inside of another study": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Inside: map[string]map[dict.Tag]string{
 			list[3].SOPInstanceUID: {dict.StudyInstanceUID: "1.2.3"},
 		}}}, broken: true, status: 200},
-		"every object twice":         {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{TwiceAll: true}}, status: 200, gets: 1},
-		"the list lacks one":         {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{Unlisted: []string{list[2].SOPInstanceUID}}}, status: 200, gets: 1},
-		"no IMAGE level":             {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, status: 200, gets: 1},
-		"nearline":                   {supports: dimse, faults: pacs.Misbehave{Archive: pacs.ArchiveFaults{Availability: "NEARLINE"}}, status: 503},
+		"every object twice": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{TwiceAll: true}}, status: 200, gets: 1},
+		"the list lacks one": {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{Unlisted: []string{list[2].SOPInstanceUID}}}, status: 200, gets: 1},
+		"no IMAGE level":     {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, status: 200, gets: 1},
+		"nearline":           {supports: dimse, faults: pacs.Misbehave{Archive: pacs.ArchiveFaults{Availability: "NEARLINE"}}, status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := pacs.Start(pacs.Config{

@@ -222,7 +222,8 @@ func (o *orthanc) emptied(in *room, s set, do side) side {
 type aditServer struct {
 	*server
 	*client.Client
-	url string
+
+	url, token string
 }
 
 var readyLine = regexp.MustCompile(`is ready at (http://[0-9.]+:[0-9]+)`)
@@ -261,11 +262,11 @@ func (b *bench) serveIn(r *room, name, dir, first string, args ...string) (*adit
 	if err != nil {
 		return nil, err
 	}
-	url := readyLine.FindStringSubmatch(s.said.String())[1]
-	c, err := client.New(
-		url, client.WithToken(strings.TrimSpace(string(token))),
-	)
-	return &aditServer{s, c, url}, err
+	a := &aditServer{
+		server: s, url: readyLine.FindStringSubmatch(s.said.String())[1], token: strings.TrimSpace(string(token)),
+	}
+	a.Client, err = client.New(a.url, client.WithToken(a.token))
+	return a, err
 }
 
 // add tells ADIT of a server.

@@ -6,9 +6,7 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/adit-go/adit/client"
 )
@@ -40,16 +38,12 @@ var smallCache = []string{"--series-cache", "0.5"}
 
 // get is curl of something through the proxy; what it gets is counted with what ADIT spends.
 func (a *aditServer) get(in *room, images int, accept, path string) (sample, error) {
-	token, err := os.ReadFile(filepath.Join(in.dir, "data", "admin.token"))
-	if err != nil {
-		return sample{}, err
-	}
 	before, err := spent(a.pid)
 	if err != nil {
 		return sample{}, err
 	}
 	r, err := sent(in, images, program{nil, "curl", []string{
-		"--silent", "--show-error", "--fail", "--output", "/dev/null", "--header", "Accept: " + accept, "--header", "Authorization: Token " + strings.TrimSpace(string(token)),
+		"--silent", "--show-error", "--fail", "--output", "/dev/null", "--header", "Accept: " + accept, "--header", "Authorization: Token " + a.token,
 		a.url + path,
 	}})
 	if err != nil {
