@@ -119,6 +119,7 @@ func TestRequests(t *testing.T) {
 	var queries []string
 	c = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		queries, seen = append(queries, r.RequestURI), r
+		w.WriteHeader(http.StatusNoContent)
 	})
 	include := []dict.Tag{dict.PatientID, dict.AccessionNumber}
 	for _, err := range c.Search(ctx, Search{Level: Study, Match: &match, Include: include}) {

@@ -156,6 +156,7 @@ func (e *StatusError) Transient() bool {
 type AnswerError struct {
 	Doing string
 	What  string
+	Empty bool // there is no content, or null, where something had to be
 }
 
 func (e *AnswerError) Error() string {

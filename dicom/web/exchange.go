@@ -54,6 +54,7 @@ type exchange struct {
 	rsp     *http.Response
 	in      io.Reader // the answer's body, inflated
 	err     error     // how reading it ended, unless by io.EOF
+	blank   bool      // it has no content, or null, where data sets were to come
 }
 
 // maxRedirects that are followed within the server.
@@ -300,6 +301,10 @@ func (i *inflating) Read(p []byte) (n int, err error) {
 
 func (x *exchange) invalid(what string) *AnswerError {
 	return &AnswerError{Doing: x.rq.doing, What: what}
+}
+
+func (x *exchange) empty() *AnswerError {
+	return &AnswerError{Doing: x.rq.doing, What: "it is empty", Empty: true}
 }
 
 // mediaType is the answer's; its name is empty if there is none.
