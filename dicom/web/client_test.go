@@ -426,6 +426,64 @@ func TestTimeouts(t *testing.T) {
 	require.Equal(t, 1, r.Objects)
 }
 
+// TestLifeSigns: a server that sends bytes of which none is content is waited for no longer than one that is silent
+// behind what was stored.
+func TestLifeSigns(t *testing.T) {
+	var blocks bytes.Buffer // of a compressed answer that never has content
+	z := gzip.NewWriter(&blocks)
+	require.NoError(t, z.Flush())
+	compressed := func(w http.ResponseWriter) { w.Header().Set("Content-Encoding", "gzip") }
+	for name, tt := range map[string]struct {
+		begin       func(w http.ResponseWriter)
+		first, drip string
+	}{
+		"100 Continue":               {},
+		"blanks before an answer":    {drip: " "},
+		"blanks within an answer":    {first: `[{"0020000D":{"vr":"UI","Value":["1.2"]}}`, drip: "\n"},
+		"blanks behind an answer":    {first: `[]`, drip: " "},
+		"compressed":                 {begin: compressed, first: blocks.String()[:10], drip: "\x00\x00\x00\xff\xff"},
+		"before the first delimiter": {first: "x", drip: "x"},
+		"within a header":            {first: "--b\r\nA: ", drip: "x"},
+		"behind the last delimiter":  {first: "--b\r\n\r\n" + string(part10(t, seriesUID+".1")) + "\r\n--b--", drip: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				ticks := time.NewTicker(10 * time.Millisecond)
+				defer ticks.Stop()
+				w.Header().Set("Content-Type", mixed)
+				if tt.begin != nil {
+					tt.begin(w)
+				}
+				if tt.first != "" {
+					_, _ = io.WriteString(w, tt.first)
+				}
+				for r.Context().Err() == nil {
+					if tt.drip == "" {
+						w.WriteHeader(http.StatusEarlyHints)
+					} else {
+						_, _ = io.WriteString(w, tt.drip)
+						w.(http.Flusher).Flush()
+					}
+					select {
+					case <-ticks.C:
+					case <-r.Context().Done():
+					}
+				}
+			}, func(cfg *Config) { cfg.IdleTimeout, cfg.StoreTimeout = 200*time.Millisecond, 500*time.Millisecond })
+			var err error
+			if strings.Contains(name, "answer") || tt.begin != nil || tt.drip == "" {
+				_, err = search(c, Search{Level: Study})
+			} else {
+				_, _, err = retrieve(c)
+			}
+			var late *TimeoutError
+			require.ErrorAs(t, err, &late)
+			require.True(t, late.Alive)
+			require.Equal(t, 500*time.Millisecond, late.After)
+		})
+	}
+}
+
 // TestConnect: what never reached the server is told from what broke off.
 func TestConnect(t *testing.T) {
 	var failed *ConnectError

@@ -198,7 +198,7 @@ func (g *retrieving) object(ctx context.Context, in io.Reader, of media.Type) er
 	if strings.HasPrefix(of.Name, "text/") || strings.HasSuffix(of.Name, "json") || strings.HasSuffix(of.Name, "xml") {
 		return g.x.invalid("among the objects there is " + kind(of) + ", in which the server may say that it failed")
 	}
-	d := &data{in: in, bad: g.bad}
+	d := &data{in: &content{in, g.x, true}, bad: g.bad}
 	meta, err := d.begin()
 	if err != nil {
 		return err

@@ -532,7 +532,7 @@ func (c *Client) Metadata(ctx context.Context, r Resource) iter.Seq2[*stream.Dat
 // dataSets yields the data sets of an answer in JSON. One without any content, or null, has none, and is blank.
 func (x *exchange) dataSets() iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
-		in := bufio.NewReaderSize(x.in, 32<<10)
+		in := bufio.NewReaderSize(&content{Reader: x.in, x: x}, 32<<10)
 		first, err := firstByte(in)
 		switch {
 		case err == io.EOF: //nolint:errorlint // only exactly this value says that the answer is whole

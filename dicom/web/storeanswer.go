@@ -18,7 +18,7 @@ import (
 // stored reads the answer to a request to store. What it says about the instances counts, whatever its status.
 func (x *exchange) stored(out Stored) (Stored, error) {
 	out.Status = x.rsp.StatusCode
-	body, err := io.ReadAll(io.LimitReader(x.in, x.c.cfg.Limits.Store+1))
+	body, err := io.ReadAll(io.LimitReader(&content{Reader: x.in, x: x}, x.c.cfg.Limits.Store+1))
 	if broken := isType[*BrokenError](err) || isType[*TimeoutError](err); broken && refusal(out.Status) {
 		return Stored{}, x.status(body) // some close at once behind the status
 	}
