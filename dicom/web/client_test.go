@@ -246,7 +246,6 @@ func TestRetrieve(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}, Retrieved{Status: 200, Objects: 1}, 1, new(broken)},
-		{"an object cut, the form whole", say(200, mixed, parts(one[:len(one)-4], two)), Retrieved{Status: 200}, 0, io.ErrUnexpectedEOF},
 		{"late error", say(200, mixed, "--b\r\nContent-Type: text/plain\r\n\r\nfailed\r\n--b--"), Retrieved{Status: 200}, 0, new(invalid)},
 		{"not DICOM", say(200, mixed, parts(one, bytes.Repeat([]byte("x"), 500))), Retrieved{Status: 200, Objects: 1}, 1, new(invalid)},
 		{"too little", say(200, mixed, parts([]byte("x"))), Retrieved{Status: 200}, 0, new(invalid)},
@@ -286,6 +285,53 @@ func TestRetrieve(t *testing.T) {
 				}
 			}
 			require.Equal(t, c.objects, whole)
+		})
+	}
+}
+
+// TestRetrieveCut: an object that ends too early fails alone, where its part is seen to end there.
+func TestRetrieveCut(t *testing.T) {
+	one, two := part10(t, seriesUID+".1"), part10(t, seriesUID+".2")
+	cut := one[:len(one)-4]
+	begin := "--b\r\nContent-Type: application/dicom\r\n"
+	whole := begin + "\r\n" + string(two) + "\r\n"
+	length := func(n int) string { return fmt.Sprintf("Content-Length: %d\r\n", n) }
+	for _, c := range []struct {
+		name, body string
+		want       Retrieved
+		err        any
+	}{
+		{"first", begin + "\r\n" + string(cut) + "\r\n" + whole + "--b--", Retrieved{Status: 200, Objects: 1, Damaged: 1}, nil},
+		{"last", whole + begin + "\r\n" + string(cut) + "\r\n--b--", Retrieved{Status: 200, Objects: 1, Damaged: 1}, nil},
+		{"of the length that is named", begin + length(len(cut)) + "\r\n" + string(cut) + "\r\n" + whole + "--b--", Retrieved{Status: 200, Objects: 1, Damaged: 1}, nil},
+		{"of another length", begin + length(len(one)) + "\r\n" + string(cut) + "\r\n" + whole + "--b--", Retrieved{Status: 200}, io.ErrUnexpectedEOF},
+		{"no delimiter behind it", whole + begin + "\r\n" + string(cut), Retrieved{Status: 200, Objects: 1}, new(*BrokenError)},
+		{"what follows is no part", begin + "\r\n" + string(cut) + "\r\n--b\r\nx\r\n\r\n" + "--b--", Retrieved{Status: 200, Damaged: 1}, new(*AnswerError)},
+		{"what follows is no object", begin + "\r\n" + string(cut) + "\r\n--b\r\n\r\nx\r\n" + "--b--", Retrieved{Status: 200, Damaged: 1}, new(*AnswerError)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cl := serve(t, func(w http.ResponseWriter, _ *http.Request) { say(200, mixed, c.body)(w) })
+			failed := 0
+			r, err := cl.Retrieve(t.Context(), Resource{Study: studyUID}, AnySyntax, nil, func(_ context.Context, o *Object) error {
+				b, err := io.ReadAll(o.Data)
+				if o.SOPInstanceUID == seriesUID+".1" {
+					require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+					failed++
+					return nil
+				}
+				require.Equal(t, object(t, studyUID, o.SOPInstanceUID, dict.ExplicitVRLittleEndian), b)
+				return err
+			})
+			require.Equal(t, c.want, r)
+			require.Equal(t, 1, failed)
+			switch want := c.err.(type) {
+			case nil:
+				require.NoError(t, err)
+			case error:
+				require.ErrorIs(t, err, want)
+			default:
+				require.ErrorAs(t, err, want)
+			}
 		})
 	}
 }

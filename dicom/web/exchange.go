@@ -282,10 +282,12 @@ type content struct {
 
 	x      *exchange
 	blanks bool // count, too
+	came   int64
 }
 
 func (c *content) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
+	c.came += int64(n)
 	if n > 0 && (c.blanks || len(bytes.Trim(p[:n], " \t\r\n")) > 0) {
 		c.x.c.watch.progress()
 	}
