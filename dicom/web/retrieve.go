@@ -177,8 +177,8 @@ func (g *retrieving) parts(ctx context.Context, m media.Type) error {
 		if err != nil {
 			of = media.Type{}
 		}
-		came, err := g.object(ctx, p, of)
-		if said := p.ContentLength(); errors.Is(err, errCut) && (said < 0 || said == came) {
+		cutAt, err := g.object(ctx, p, of)
+		if said := p.ContentLength(); cutAt > 0 && (said < 0 || said == cutAt) {
 			g.got.Damaged++ // and what follows shows that its part ended there
 			err = nil
 		}
@@ -199,8 +199,8 @@ func (g *retrieving) bad(err error) error {
 	return g.x.invalid(err.Error())
 }
 
-// object hands an object on, and reads it to its end.
-func (g *retrieving) object(ctx context.Context, in io.Reader, of media.Type) (came int64, err error) {
+// object hands an object on, and reads it to its end. cutAt is how long it was if its data set can't end there.
+func (g *retrieving) object(ctx context.Context, in io.Reader, of media.Type) (cutAt int64, err error) {
 	if strings.HasPrefix(of.Name, "text/") || strings.HasSuffix(of.Name, "json") || strings.HasSuffix(of.Name, "xml") {
 		return 0, g.x.invalid("among the objects there is " + kind(of) + ", in which the server may say that it failed")
 	}
@@ -220,9 +220,12 @@ func (g *retrieving) object(ctx context.Context, in io.Reader, of media.Type) (c
 	if err := g.take(ctx, o); err != nil {
 		return 0, err
 	}
-	if _, err := io.Copy(io.Discard, d); err != nil {
+	switch _, err := io.Copy(io.Discard, d); {
+	case errors.Is(err, errCut):
 		return all.came, err
+	case err != nil:
+		return 0, err
 	}
 	g.got.Objects++
-	return all.came, nil
+	return 0, nil
 }
