@@ -349,19 +349,34 @@ func (s *Web) send(l *line, batch []*stowing) {
 	s.failed(ctx, l, batch, err)
 }
 
-// intend writes down what is about to be sent.
-func (s *Web) intend(ctx context.Context, batch []*stowing) error {
-	uids := make([]string, len(batch))
-	for i, p := range batch {
+func uidsOf(ps []*stowing) []string {
+	uids := make([]string, len(ps))
+	for i, p := range ps {
 		uids[i] = p.UID
 	}
+	return uids
+}
+
+// intend writes down what is about to be sent.
+func (s *Web) intend(ctx context.Context, batch []*stowing) error {
 	n, err := s.svc.Q.IntendToStore(ctx, db.IntendToStoreParams{
-		TaskID: s.held.TaskID, Token: s.held.Token, SopInstanceUids: uids,
+		TaskID: s.held.TaskID, Token: s.held.Token, SopInstanceUids: uidsOf(batch),
 	})
 	if err == nil && n == 0 {
 		err = fault.ErrFenced
 	}
 	return err
+}
+
+// forget takes back what was written down of instances that the server refused: one of theirs that it has is not what it
+// was sent.
+func (s *Web) forget(ctx context.Context, refused []*stowing) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	return s.svc.Q.ForgetIntended(ctx, db.ForgetIntendedParams{
+		TaskID: s.held.TaskID, Token: s.held.Token, SopInstanceUids: uidsOf(refused),
+	})
 }
 
 // undoubted asks the server for those instances that an earlier request was broken off with. What it lists is answered;
@@ -416,7 +431,7 @@ func answer(ps []*stowing, err error) {
 
 // answered goes by what a server says of each instance. What it says nothing of is asked for.
 func (s *Web) answered(ctx context.Context, l *line, batch []*stowing, stored web.Stored) {
-	var unknown, again []*stowing
+	var unknown, again, refused []*stowing
 	s.mu.Lock()
 	for _, p := range batch {
 		s.of(p).taken = s.of(p).taken || stored.Instances[p.UID].Outcome == web.Acknowledged
@@ -433,7 +448,15 @@ func (s *Web) answered(ctx context.Context, l *line, batch []*stowing, stored we
 			p.alone = true
 			again = append(again, p)
 		default:
-			p.done <- s.refused(p, r)
+			refused = append(refused, p)
+		}
+	}
+	err := s.forget(ctx, refused)
+	for _, p := range refused {
+		if err != nil {
+			p.done <- stowed{err: err}
+		} else {
+			p.done <- s.refused(p, stored.Instances[p.UID])
 		}
 	}
 	s.putBack(again)
