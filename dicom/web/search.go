@@ -550,6 +550,9 @@ func (x *exchange) dataSets() iter.Seq2[*stream.DataSet, error] {
 				return
 			}
 			fallthrough
+		case isWide(peeked(in, 2)):
+			yield(nil, x.invalid(wide))
+			return
 		case first != '[' && first != '{':
 			yield(nil, x.invalid("it is "+kind(x.mediaType())+", not JSON; check the address of the server"))
 			return
@@ -569,6 +572,11 @@ func (x *exchange) dataSets() iter.Seq2[*stream.DataSet, error] {
 			yield(nil, err)
 		}
 	}
+}
+
+func peeked(in *bufio.Reader, n int) []byte {
+	b, _ := in.Peek(n)
+	return b
 }
 
 // firstByte is the first byte behind blanks and a byte order mark. It stays to be read.

@@ -266,8 +266,11 @@ func TestSearchBlank(t *testing.T) {
 func TestSearchAnswers(t *testing.T) {
 	for body, want := range map[string]any{
 		`[{"0020000D":{"vr":"UI","Value":["1.2"]}}`: new(*BrokenError),
-		`<html>made-up`: new(*AnswerError),
-		`"made-up"`:     new(*AnswerError),
+		`<html>made-up`:      new(*AnswerError),
+		`"made-up"`:          new(*AnswerError),
+		"\xFF\xFE[\x00]\x00": new(*AnswerError),
+		"\x00[\x00]":         new(*AnswerError),
+		"[\x00]\x00":         new(*AnswerError),
 		`[{"0020000D":{"vr":"UI","Value":[made-up]}`: new(*AnswerError),
 		strings.Repeat(" ", 100<<10):                 new(*AnswerError),
 	} {

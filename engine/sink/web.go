@@ -489,7 +489,9 @@ func (s *Web) refused(p *stowing, r web.Result) stowed {
 	case alreadyThere, beingWritten, duplicateThere:
 		return stowed{status: dimse.DuplicateSOPInstance}
 	case http.StatusFailedDependency, http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		return stowed{status: dimse.OutOfResources}
+		return stowed{err: fault.Full(
+			"DICOM Server %s is out of resources: it answered an instance with reason %d", s.name, r.Failure,
+		)}
 	case otherSyntax, classNotTaken:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -502,7 +504,11 @@ func (s *Web) refused(p *stowing, r web.Result) stowed {
 	if status := dimse.Status(r.Failure); status.Class() == dimse.ClassFailure {
 		return stowed{status: status}
 	}
-	return stowed{status: dimse.ProcessingFailure}
+	return stowed{err: &Refusal{
+		dimse.ProcessingFailure, fmt.Sprintf(
+			"the destination refused this instance, and gives no reason that is known (%d); look into its log", r.Failure,
+		),
+	}}
 }
 
 // failed goes by a request that no instance was answered for.
