@@ -312,7 +312,7 @@ func TestRetrieveCut(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cl := serve(t, func(w http.ResponseWriter, _ *http.Request) { say(200, mixed, c.body)(w) })
 			failed := 0
-			r, err := cl.Retrieve(t.Context(), Resource{Study: studyUID}, AnySyntax, nil, func(_ context.Context, o *Object) error {
+			take := func(_ context.Context, o *Object) error {
 				b, err := io.ReadAll(o.Data)
 				if o.SOPInstanceUID == seriesUID+".1" {
 					require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -321,7 +321,8 @@ func TestRetrieveCut(t *testing.T) {
 				}
 				require.Equal(t, object(t, studyUID, o.SOPInstanceUID, dict.ExplicitVRLittleEndian), b)
 				return err
-			})
+			}
+			r, err := cl.Retrieve(t.Context(), Resource{Study: studyUID}, AnySyntax, nil, take)
 			require.Equal(t, c.want, r)
 			require.Equal(t, 1, failed)
 			switch want := c.err.(type) {

@@ -230,8 +230,8 @@ func (in *Instances) inScope(series string) bool {
 	return fault.ValidUID(series) && !in.omitted[series] && (len(in.chosen) == 0 || in.chosen[series])
 }
 
-// Remember takes over what an earlier run of the task knew to be missing. What had a UID that is none can't be asked for
-// by it: it is remembered as one of its series (Nameless).
+// Remember takes over what an earlier run of the task knew to be missing. What had a UID that is none can't be asked
+// for by it: it is remembered as one of its series (Nameless).
 func (in *Instances) Remember(series string, missing []jobs.MissingInstance) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

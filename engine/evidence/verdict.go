@@ -131,8 +131,8 @@ func (in judge) uids() []string {
 }
 
 // memories returns what only an earlier run speaks for, where what the source says now is undisputed without it: the
-// study's count is no more than what is known otherwise, or, where there is none, each series' list or count. What could
-// not be asked for by its UID has to be heard to be gone. The lock must be held.
+// study's count is no more than what is known otherwise, or, where there is none, each series' list or count. What
+// could not be asked for by its UID has to be heard to be gone. The lock must be held.
 func (in judge) memories(inv *source.Inventory) map[string]bool {
 	all, kept := map[string]bool{}, map[string]int{}
 	for series, uids := range in.all.extra {

@@ -46,10 +46,10 @@ func (s *searching) ask(ctx context.Context, modality string) (more bool, err er
 	return more, err
 }
 
-// inTwoCharsets asks a server, and reports whether more is wanted. Text beyond ASCII goes out in UTF-8 first, unless only
-// an older character set is known to work. A server that knows no UTF-8 finds nothing by it, or refuses it: it is asked
-// once more, in a character set of one language that can hold the text (docs/decisions/0017). older reports whether that
-// is known to work then.
+// inTwoCharsets asks a server, and reports whether more is wanted. Text beyond ASCII goes out in UTF-8 first, unless
+// only an older character set is known to work. A server that knows no UTF-8 finds nothing by it, or refuses it: it is
+// asked once more, in a character set of one language that can hold the text (docs/decisions/0017). older reports
+// whether that is known to work then.
 func inTwoCharsets(
 	of *source.Server, id *stream.DataSet, only bool, ask func(id *stream.DataSet) (answers int, more bool, err error),
 ) (older, more bool, err error) {

@@ -99,8 +99,8 @@ func SearchOf(id *stream.DataSet) web.Search {
 }
 
 // list asks for the series of a study, or the instances of a series, of which key is the UID and counted the count.
-// Where a list by QIDO-RS can't be shown to be whole, or there is none, or nothing at all instead of one, what it lacks is
-// taken from the metadata (PS3.18 10.4.1.1.2).
+// Where a list by QIDO-RS can't be shown to be whole, or there is none, or nothing at all instead of one, what it lacks
+// is taken from the metadata (PS3.18 10.4.1.1.2).
 func (s *Server) list(
 	ctx context.Context, id *stream.DataSet, key dict.Tag, counted int,
 ) iter.Seq2[*stream.DataSet, error] {
