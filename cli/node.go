@@ -172,7 +172,15 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
+	warn(io, added)
 	return c.Say(io, added, "DICOM Server %s was added; adit node check %s tries it.", c.Name, text.ShellWord(c.Name))
+}
+
+// warn says what is to be known of a server's settings.
+func warn(io command.Streams, s client.Server) {
+	for _, warning := range s.Warnings {
+		_, _ = fmt.Fprintln(io.Err, "Warning: "+warning) // there is nowhere else to say so
+	}
 }
 
 type nodeSetCmd struct {
@@ -204,6 +212,7 @@ func (c *nodeSetCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
+	warn(io, changed)
 	return c.Say(
 		io, changed, "DICOM Server %s was changed; adit node check %s tries it.", c.Name, text.ShellWord(c.Name),
 	)

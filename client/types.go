@@ -34,6 +34,7 @@ type Server struct {
 	ID int64 `json:"id" doc:"Number of the node, which stays the same if its name changes." example:"3"`
 	ServerSettings
 	Paused    bool      `json:"paused" doc:"Paused by staff: its tasks wait."`
+	Warnings  []string  `json:"warnings,omitempty" doc:"Sentences: what staff should know of these settings, which are allowed all the same."`
 	CreatedAt time.Time `json:"created_at" doc:"When the server was added." example:"2026-11-23T08:15:30Z"`
 }
 

@@ -20,6 +20,24 @@ func (q *Queries) DeleteSettledStores(ctx context.Context) error {
 	return err
 }
 
+const forgetIntended = `-- name: ForgetIntended :exec
+DELETE FROM intended_stores i USING tasks t
+WHERE t.id = i.task_id AND t.id = $1 AND t.lease_token = $2::bigint
+    AND i.sop_instance_uid = ANY ($3::text[])
+`
+
+type ForgetIntendedParams struct {
+	TaskID          int64
+	Token           int64
+	SopInstanceUids []string
+}
+
+// ForgetIntended takes back what was taken down of instances that the destination has refused since, while the lease holds.
+func (q *Queries) ForgetIntended(ctx context.Context, arg ForgetIntendedParams) error {
+	_, err := q.db.Exec(ctx, forgetIntended, arg.TaskID, arg.Token, arg.SopInstanceUids)
+	return err
+}
+
 const intendToStore = `-- name: IntendToStore :one
 WITH held AS (
     SELECT t.id FROM tasks t WHERE t.id = $1 AND t.lease_token = $2::bigint

@@ -13,6 +13,12 @@ SELECT count(*) FROM held;
 -- name: IntendedStores :many
 SELECT i.sop_instance_uid FROM intended_stores i WHERE i.task_id = $1;
 
+-- ForgetIntended takes back what was taken down of instances that the destination has refused since, while the lease holds.
+-- name: ForgetIntended :exec
+DELETE FROM intended_stores i USING tasks t
+WHERE t.id = i.task_id AND t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint
+    AND i.sop_instance_uid = ANY (sqlc.arg(sop_instance_uids)::text[]);
+
 -- DeleteSettledStores forgets what was to be sent by tasks that have come to a good end, or to another one a day ago.
 -- name: DeleteSettledStores :exec
 DELETE FROM intended_stores i USING tasks t

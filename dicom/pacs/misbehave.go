@@ -112,6 +112,7 @@ type GetFaults struct {
 	Instead       bool     // ... or instead of it
 	// by SOP Instance UID of a synthetic instance: attributes that have other values inside
 	Inside        map[string]map[dict.Tag]string
+	InsideCopies  bool          // Inside is about the second ones alone that are sent twice
 	Damage        []string      // SOP Instance UIDs whose data sets can't be parsed
 	Odd           []string      // SOP Instance UIDs whose data sets are of odd length
 	Refuse        []string      // SOP Instance UIDs whose sub-operation fails without anything being sent ...

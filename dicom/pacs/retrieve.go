@@ -32,6 +32,7 @@ type retrieval struct {
 	store       func(ctx context.Context, rq dimse.StoreRequest, data io.Reader) (dimse.StoreResponse, error)
 	apart       bool // store has associations of its own: their end is not that of op
 	number      int  // of the instance that is being sent
+	copies      bool // it was sent before
 	left        int
 	done        int
 	failed      []string
@@ -149,7 +150,8 @@ func (g *retrieval) subOperation(ctx context.Context, o *object) error {
 	if g.f.SendTwice == g.number || g.f.TwiceAll {
 		times = 2
 	}
-	for range times {
+	for n := range times {
+		g.copies = n > 0
 		if g.refuses(o) || o.open == nil {
 			g.failed = append(g.failed, o.sopInstanceUID)
 			continue
@@ -216,7 +218,7 @@ func (g *retrieval) open(o *object) (io.ReadCloser, error) {
 	values, other := g.f.Inside[o.sopInstanceUID]
 	damage, odd := slices.Contains(g.f.Damage, o.sopInstanceUID), slices.Contains(g.f.Odd, o.sopInstanceUID)
 	open := o.open
-	if other && o.openWith != nil {
+	if other && (g.copies || !g.f.InsideCopies) && o.openWith != nil {
 		open = func() (io.ReadCloser, error) { return o.openWith(values) }
 	}
 	r, err := open()

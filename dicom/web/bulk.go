@@ -38,7 +38,7 @@ func (c *Client) BulkData(ctx context.Context, uri string, take func(io.Reader) 
 	case m.Name == "text/html":
 		return x.invalid("it is a page instead of a value; check the address of the server")
 	case !strings.HasPrefix(m.Name, "multipart/"):
-		if err := take(x.in); err != nil {
+		if err := take(&content{Reader: x.in, x: x, blanks: true}); err != nil {
 			return err
 		}
 		return x.finish()
@@ -55,7 +55,7 @@ func (c *Client) BulkData(ctx context.Context, uri string, take func(io.Reader) 
 	if err != nil {
 		return g.bad(err)
 	}
-	if err := take(p); err != nil {
+	if err := take(&content{Reader: p, x: x, blanks: true}); err != nil {
 		return err
 	}
 	if _, err = parts.Next(); err == nil {

@@ -119,6 +119,7 @@ func TestRequests(t *testing.T) {
 	var queries []string
 	c = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		queries, seen = append(queries, r.RequestURI), r
+		w.WriteHeader(http.StatusNoContent)
 	})
 	include := []dict.Tag{dict.PatientID, dict.AccessionNumber}
 	for _, err := range c.Search(ctx, Search{Level: Study, Match: &match, Include: include}) {
@@ -245,7 +246,6 @@ func TestRetrieve(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}, Retrieved{Status: 200, Objects: 1}, 1, new(broken)},
-		{"an object cut, the form whole", say(200, mixed, parts(one[:len(one)-4], two)), Retrieved{Status: 200}, 0, io.ErrUnexpectedEOF},
 		{"late error", say(200, mixed, "--b\r\nContent-Type: text/plain\r\n\r\nfailed\r\n--b--"), Retrieved{Status: 200}, 0, new(invalid)},
 		{"not DICOM", say(200, mixed, parts(one, bytes.Repeat([]byte("x"), 500))), Retrieved{Status: 200, Objects: 1}, 1, new(invalid)},
 		{"too little", say(200, mixed, parts([]byte("x"))), Retrieved{Status: 200}, 0, new(invalid)},
@@ -285,6 +285,54 @@ func TestRetrieve(t *testing.T) {
 				}
 			}
 			require.Equal(t, c.objects, whole)
+		})
+	}
+}
+
+// TestRetrieveCut: an object that ends too early fails alone, where its part is seen to end there.
+func TestRetrieveCut(t *testing.T) {
+	one, two := part10(t, seriesUID+".1"), part10(t, seriesUID+".2")
+	cut := one[:len(one)-4]
+	begin := "--b\r\nContent-Type: application/dicom\r\n"
+	whole := begin + "\r\n" + string(two) + "\r\n"
+	length := func(n int) string { return fmt.Sprintf("Content-Length: %d\r\n", n) }
+	for _, c := range []struct {
+		name, body string
+		want       Retrieved
+		err        any
+	}{
+		{"first", begin + "\r\n" + string(cut) + "\r\n" + whole + "--b--", Retrieved{Status: 200, Objects: 1, Damaged: 1}, nil},
+		{"last", whole + begin + "\r\n" + string(cut) + "\r\n--b--", Retrieved{Status: 200, Objects: 1, Damaged: 1}, nil},
+		{"of the length that is named", begin + length(len(cut)) + "\r\n" + string(cut) + "\r\n" + whole + "--b--", Retrieved{Status: 200, Objects: 1, Damaged: 1}, nil},
+		{"of another length", begin + length(len(one)) + "\r\n" + string(cut) + "\r\n" + whole + "--b--", Retrieved{Status: 200}, io.ErrUnexpectedEOF},
+		{"no delimiter behind it", whole + begin + "\r\n" + string(cut), Retrieved{Status: 200, Objects: 1}, new(*BrokenError)},
+		{"what follows is no part", begin + "\r\n" + string(cut) + "\r\n--b\r\nx\r\n\r\n" + "--b--", Retrieved{Status: 200, Damaged: 1}, new(*AnswerError)},
+		{"what follows is no object", begin + "\r\n" + string(cut) + "\r\n--b\r\n\r\nx\r\n" + "--b--", Retrieved{Status: 200, Damaged: 1}, new(*AnswerError)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cl := serve(t, func(w http.ResponseWriter, _ *http.Request) { say(200, mixed, c.body)(w) })
+			failed := 0
+			take := func(_ context.Context, o *Object) error {
+				b, err := io.ReadAll(o.Data)
+				if o.SOPInstanceUID == seriesUID+".1" {
+					require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+					failed++
+					return nil
+				}
+				require.Equal(t, object(t, studyUID, o.SOPInstanceUID, dict.ExplicitVRLittleEndian), b)
+				return err
+			}
+			r, err := cl.Retrieve(t.Context(), Resource{Study: studyUID}, AnySyntax, nil, take)
+			require.Equal(t, c.want, r)
+			require.Equal(t, 1, failed)
+			switch want := c.err.(type) {
+			case nil:
+				require.NoError(t, err)
+			case error:
+				require.ErrorIs(t, err, want)
+			default:
+				require.ErrorAs(t, err, want)
+			}
 		})
 	}
 }
@@ -423,6 +471,64 @@ func TestTimeouts(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, 1, r.Objects)
+}
+
+// TestLifeSigns: a server that sends bytes of which none is content is waited for no longer than one that is silent
+// behind what was stored.
+func TestLifeSigns(t *testing.T) {
+	var blocks bytes.Buffer // of a compressed answer that never has content
+	z := gzip.NewWriter(&blocks)
+	require.NoError(t, z.Flush())
+	compressed := func(w http.ResponseWriter) { w.Header().Set("Content-Encoding", "gzip") }
+	for name, tt := range map[string]struct {
+		begin       func(w http.ResponseWriter)
+		first, drip string
+	}{
+		"100 Continue":               {},
+		"blanks before an answer":    {drip: " "},
+		"blanks within an answer":    {first: `[{"0020000D":{"vr":"UI","Value":["1.2"]}}`, drip: "\n"},
+		"blanks behind an answer":    {first: `[]`, drip: " "},
+		"compressed":                 {begin: compressed, first: blocks.String()[:10], drip: "\x00\x00\x00\xff\xff"},
+		"before the first delimiter": {first: "x", drip: "x"},
+		"within a header":            {first: "--b\r\nA: ", drip: "x"},
+		"behind the last delimiter":  {first: "--b\r\n\r\n" + string(part10(t, seriesUID+".1")) + "\r\n--b--", drip: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				ticks := time.NewTicker(10 * time.Millisecond)
+				defer ticks.Stop()
+				w.Header().Set("Content-Type", mixed)
+				if tt.begin != nil {
+					tt.begin(w)
+				}
+				if tt.first != "" {
+					_, _ = io.WriteString(w, tt.first)
+				}
+				for r.Context().Err() == nil {
+					if tt.drip == "" {
+						w.WriteHeader(http.StatusEarlyHints)
+					} else {
+						_, _ = io.WriteString(w, tt.drip)
+						w.(http.Flusher).Flush()
+					}
+					select {
+					case <-ticks.C:
+					case <-r.Context().Done():
+					}
+				}
+			}, func(cfg *Config) { cfg.IdleTimeout, cfg.StoreTimeout = 200*time.Millisecond, 500*time.Millisecond })
+			var err error
+			if strings.Contains(name, "answer") || tt.begin != nil || tt.drip == "" {
+				_, err = search(c, Search{Level: Study})
+			} else {
+				_, _, err = retrieve(c)
+			}
+			var late *TimeoutError
+			require.ErrorAs(t, err, &late)
+			require.True(t, late.Alive)
+			require.Equal(t, 500*time.Millisecond, late.After)
+		})
+	}
 }
 
 // TestConnect: what never reached the server is told from what broke off.

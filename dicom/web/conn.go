@@ -15,12 +15,16 @@ import (
 type watch struct {
 	guard func() error
 	every time.Duration // how often to look whether a wait has begun
+	// how long the server may be waited for while bytes come of which none is content: 1xx, blanks, HTTP/2's own frames
+	longest time.Duration
 
 	moved   atomic.Int64 // UnixNano of the last byte in either direction, or of the begin of the wait
 	patient atomic.Int64 // how long the wait for the server may last, in ns; 0: nobody waits for it
 
 	mu     sync.Mutex
-	ahead  net.Conn // made before it is needed; nil: none is
+	since  time.Time     // begin of the wait, or of the content since; zero: nobody waits
+	dry    time.Duration // waited before without content
+	ahead  net.Conn      // made before it is needed; nil: none is
 	conns  map[*conn]struct{}
 	denied error // of the guard, during the exchange under way
 }
@@ -29,7 +33,7 @@ type watch struct {
 func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.denied = nil
+	w.denied, w.since, w.dry = nil, time.Time{}, 0
 }
 
 // refused is the guard's error if there was one during the exchange.
@@ -41,14 +45,48 @@ func (w *watch) refused() error {
 
 // wait says that from now on somebody waits for the server; hold that nobody does.
 func (w *watch) wait(patience time.Duration) {
-	w.moved.Store(time.Now().UnixNano())
+	now := time.Now()
+	w.moved.Store(now.UnixNano())
 	w.patient.Store(int64(patience))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.since.IsZero() {
+		w.since = now
+	}
 }
 
-func (w *watch) hold() { w.patient.Store(0) }
+func (w *watch) hold() {
+	w.patient.Store(0)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.since.IsZero() {
+		w.dry += time.Since(w.since)
+		w.since = time.Time{}
+	}
+}
 
-// over calls late once the server did nothing for as long as was allowed, and tells how long that was. stop ends it.
-func (w *watch) over(late func(after time.Duration)) (stop func()) {
+// progress says that content has come, or was taken.
+func (w *watch) progress() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dry = 0; !w.since.IsZero() {
+		w.since = time.Now()
+	}
+}
+
+// waited is how long the server was waited for without content.
+func (w *watch) waited() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.since.IsZero() {
+		return w.dry
+	}
+	return w.dry + time.Since(w.since)
+}
+
+// over calls late once the server did nothing, or nothing of use, for as long as was allowed, and tells how long that
+// was. stop ends it.
+func (w *watch) over(late func(after time.Duration, idle bool)) (stop func()) {
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
@@ -62,8 +100,12 @@ func (w *watch) over(late func(after time.Duration)) (stop func()) {
 			case <-timer.C:
 			}
 			patience := time.Duration(w.patient.Load())
-			if patience > 0 && time.Since(time.Unix(0, w.moved.Load())) >= patience {
-				late(patience)
+			switch {
+			case patience > 0 && time.Since(time.Unix(0, w.moved.Load())) >= patience:
+				late(patience, true)
+				return
+			case patience > 0 && w.waited() >= max(w.longest, patience):
+				late(max(w.longest, patience), false)
 				return
 			}
 			timer.Reset(w.next())
@@ -81,7 +123,7 @@ func (w *watch) next() time.Duration {
 	if patience == 0 {
 		return w.every
 	}
-	left := patience - time.Since(time.Unix(0, w.moved.Load()))
+	left := min(patience-time.Since(time.Unix(0, w.moved.Load())), max(w.longest, patience)-w.waited())
 	return min(max(left, time.Millisecond), w.every)
 }
 

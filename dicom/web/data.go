@@ -30,6 +30,9 @@ const (
 	metaRead = 4 << 10
 )
 
+// errCut says that the data set can't end where the object does.
+var errCut = fmt.Errorf("an object ends in the middle of its data set: %w", io.ErrUnexpectedEOF)
+
 var errNotDICOM = errors.New("an object in it is not DICOM: it has no file meta information")
 
 // begin reads the file meta information, with a preamble before it or without (PS3.10 7.1).
@@ -191,7 +194,7 @@ func (d *data) end(err error) {
 	case d.held == len(lineEnd):
 		d.buf = d.buf[:len(d.buf)-d.held]
 	case d.walk.cut():
-		d.err = fmt.Errorf("an object ends in the middle of its data set: %w", io.ErrUnexpectedEOF)
+		d.err = errCut
 	}
 	d.held = 0
 }

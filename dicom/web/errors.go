@@ -91,13 +91,17 @@ func (e *BrokenError) Unwrap() error {
 	return e.Err
 }
 
-// TimeoutError says that nothing moved for too long once the server could have seen the request.
+// TimeoutError says that nothing moved for too long, or nothing of use, once the server could have seen the request.
 type TimeoutError struct {
 	Doing string
 	After time.Duration
+	Alive bool // there were signs of life, but no content
 }
 
 func (e *TimeoutError) Error() string {
+	if e.Alive {
+		return fmt.Sprintf("the server sent nothing of use for %s during the %s", e.After, e.Doing)
+	}
 	return fmt.Sprintf("the server did nothing for %s during the %s", e.After, e.Doing)
 }
 
@@ -156,6 +160,7 @@ func (e *StatusError) Transient() bool {
 type AnswerError struct {
 	Doing string
 	What  string
+	Empty bool // there is no content, or null, where something had to be
 }
 
 func (e *AnswerError) Error() string {

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -54,6 +55,7 @@ type exchange struct {
 	rsp     *http.Response
 	in      io.Reader // the answer's body, inflated
 	err     error     // how reading it ended, unless by io.EOF
+	blank   bool      // it has no content, or null, where data sets were to come
 }
 
 // maxRedirects that are followed within the server.
@@ -76,8 +78,8 @@ func (c *Client) do(ctx context.Context, rq request) (*exchange, error) {
 	x := &exchange{c: c, rq: rq, caller: ctx}
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	c.watch.begin()
-	x.unwatch = c.watch.over(func(after time.Duration) {
-		x.cancel(&TimeoutError{Doing: rq.doing, After: after})
+	x.unwatch = c.watch.over(func(after time.Duration, idle bool) {
+		x.cancel(&TimeoutError{Doing: rq.doing, After: after, Alive: !idle})
 	})
 	if err = x.send(u); err == nil { //nolint:contextcheck // x has the context
 		err = x.open()
@@ -136,7 +138,7 @@ func (x *exchange) attempt(u *url.URL, name, value string) error {
 	trace := &httptrace.ClientTrace{
 		GetConn: func(string) { x.reached.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { x.reached.Store(true) },
-		// Servers that work for long say so every now and then, as often as they like.
+		// Servers that work for long say so every now and then, as often as they like: the watch bounds how long.
 		Got1xxResponse: func(int, textproto.MIMEHeader) error { return nil },
 	}
 	rq, err := http.NewRequestWithContext(httptrace.WithClientTrace(x.ctx, trace), x.rq.method, u.String(), nil)
@@ -172,6 +174,7 @@ func (x *exchange) attempt(u *url.URL, name, value string) error {
 		x.rsp = nil
 		return x.fail(err)
 	}
+	x.c.watch.progress()
 	return nil
 }
 
@@ -273,6 +276,24 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// content reads what of an answer is content: that shows that the server goes on.
+type content struct {
+	io.Reader
+
+	x      *exchange
+	blanks bool // count, too
+	came   int64
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.came += int64(n)
+	if n > 0 && (c.blanks || len(bytes.Trim(p[:n], " \t\r\n")) > 0) {
+		c.x.c.watch.progress()
+	}
+	return n, err
+}
+
 // inflating inflates the answer's body. What it costs is bounded by its reader.
 type inflating struct {
 	x *exchange
@@ -300,6 +321,10 @@ func (i *inflating) Read(p []byte) (n int, err error) {
 
 func (x *exchange) invalid(what string) *AnswerError {
 	return &AnswerError{Doing: x.rq.doing, What: what}
+}
+
+func (x *exchange) empty() *AnswerError {
+	return &AnswerError{Doing: x.rq.doing, What: "it is empty", Empty: true}
 }
 
 // mediaType is the answer's; its name is empty if there is none.

@@ -25,6 +25,7 @@ type Retrieved struct {
 	Status  int
 	Warning string // what the server said in Warning headers; it may hold patient data
 	Objects int    // taken
+	Damaged int    // whose data sets end too early, though nothing else of the answer lacks; their readers said so
 	Stopped bool   // by the caller; there may be more
 }
 
@@ -144,7 +145,7 @@ func (g *retrieving) objects(ctx context.Context) error {
 	case strings.HasPrefix(m.Name, "multipart/"):
 		return g.parts(ctx, m)
 	case m.Name == "application/dicom", m.Name == "application/octet-stream", m.Name == "":
-		if err := g.object(ctx, g.x.in, m); err != nil {
+		if _, err := g.object(ctx, g.x.in, m); err != nil {
 			return err
 		}
 		return g.x.finish()
@@ -176,7 +177,12 @@ func (g *retrieving) parts(ctx context.Context, m media.Type) error {
 		if err != nil {
 			of = media.Type{}
 		}
-		if err := g.object(ctx, p, of); err != nil {
+		cutAt, err := g.object(ctx, p, of)
+		if said := p.ContentLength(); cutAt > 0 && (said < 0 || said == cutAt) {
+			g.got.Damaged++ // and what follows shows that its part ended there
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -193,29 +199,33 @@ func (g *retrieving) bad(err error) error {
 	return g.x.invalid(err.Error())
 }
 
-// object hands an object on, and reads it to its end.
-func (g *retrieving) object(ctx context.Context, in io.Reader, of media.Type) error {
+// object hands an object on, and reads it to its end. cutAt is how long it was if its data set can't end there.
+func (g *retrieving) object(ctx context.Context, in io.Reader, of media.Type) (cutAt int64, err error) {
 	if strings.HasPrefix(of.Name, "text/") || strings.HasSuffix(of.Name, "json") || strings.HasSuffix(of.Name, "xml") {
-		return g.x.invalid("among the objects there is " + kind(of) + ", in which the server may say that it failed")
+		return 0, g.x.invalid("among the objects there is " + kind(of) + ", in which the server may say that it failed")
 	}
-	d := &data{in: in, bad: g.bad}
+	all := &content{Reader: in, x: g.x, blanks: true}
+	d := &data{in: all, bad: g.bad}
 	meta, err := d.begin()
-	if err != nil {
-		return err
+	if err == nil {
+		err = g.enter(true)
 	}
-	if err := g.enter(true); err != nil {
-		return err
+	if err != nil {
+		return 0, err
 	}
 	o := &Object{
 		SOPClassUID: meta.MediaStorageSOPClassUID, SOPInstanceUID: meta.MediaStorageSOPInstanceUID,
 		TransferSyntaxUID: meta.TransferSyntaxUID, Data: d,
 	}
 	if err := g.take(ctx, o); err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := io.Copy(io.Discard, d); err != nil {
-		return err
+	switch _, err := io.Copy(io.Discard, d); {
+	case errors.Is(err, errCut):
+		return all.came, err
+	case err != nil:
+		return 0, err
 	}
 	g.got.Objects++
-	return nil
+	return 0, nil
 }

@@ -281,7 +281,7 @@ func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 	pages := 0
 	for offset := 0; ; pages++ {
 		before := q.more
-		got, err := q.page(ctx, keys, variant, offset)
+		got, err := q.believed(ctx, keys, variant, offset)
 		if incomplete, ok := errors.AsType[*IncompleteError](err); ok {
 			incomplete.Short = q.doubt == "" && q.onlyPage(pages, before, offset)
 		}
@@ -329,6 +329,45 @@ type pageCount struct {
 	answers int
 	fresh   int // not seen before in this variant's pages
 	again   int
+	blank   bool // success without a list
+}
+
+// believed asks for a page. Success without a list is how some servers say that nothing matches, and what comes of a
+// proxy behind which nobody answers: it is asked for once more, and believed of a server that has any study.
+func (q *searching) believed(ctx context.Context, keys, variant url.Values, offset int) (pageCount, error) {
+	got, err := q.page(ctx, keys, variant, offset)
+	if err == nil && got.blank {
+		got, err = q.page(ctx, keys, variant, offset)
+	}
+	if err == nil && got.blank {
+		err = q.c.findsAny(ctx, q.s.Level)
+	}
+	return got, err
+}
+
+// findsAny is nil if the server finds a study where any will do.
+func (c *Client) findsAny(ctx context.Context, level Level) error {
+	x, err := c.do(ctx, request{
+		doing: "search for any study", method: http.MethodGet, prefix: c.cfg.QIDO, path: "/" + Study.String(),
+		query: "limit=1", accept: acceptJSON, compress: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer x.close()
+	if x.rsp.StatusCode == http.StatusOK || x.rsp.StatusCode == http.StatusPartialContent {
+		for _, err := range x.dataSets() {
+			if err == nil {
+				_ = x.finish() // for the connection's sake
+			}
+			return err
+		}
+	}
+	return &AnswerError{
+		Doing: "search for " + level.String(), Empty: true,
+		What: "it is empty, where [] or status 204 says that there is nothing, and a search for any study finds none " +
+			"either; a proxy may stand before a server that is away",
+	}
 }
 
 func (q *searching) page(
@@ -381,6 +420,7 @@ func (q *searching) page(
 	if q.raw <= q.c.cfg.Limits.Answers {
 		q.warned(x)
 	}
+	got.blank = x.blank
 	return got, nil
 }
 
@@ -483,28 +523,36 @@ func (c *Client) Metadata(ctx context.Context, r Resource) iter.Seq2[*stream.Dat
 				return
 			}
 		}
+		if x.blank { // what exists has metadata
+			yield(nil, x.empty())
+		}
 	}
 }
 
-// dataSets yields the data sets of an answer in JSON. One of zero bytes has none.
+// dataSets yields the data sets of an answer in JSON. One without any content, or null, has none, and is blank.
 func (x *exchange) dataSets() iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
-		in := bufio.NewReaderSize(x.in, 32<<10)
+		in := bufio.NewReaderSize(&content{Reader: x.in, x: x}, 32<<10)
 		first, err := firstByte(in)
 		switch {
 		case err == io.EOF: //nolint:errorlint // only exactly this value says that the answer is whole
+			x.blank = true
 			return
 		case err != nil:
 			yield(nil, err)
 			return
 		case first == 'n': // null: an empty list, as some write it
 			if b, _ := in.Peek(len("null")); string(b) == "null" {
+				x.blank = true
 				if err := x.finish(); err != nil {
 					yield(nil, err)
 				}
 				return
 			}
 			fallthrough
+		case isWide(peeked(in, 2)):
+			yield(nil, x.invalid(wide))
+			return
 		case first != '[' && first != '{':
 			yield(nil, x.invalid("it is "+kind(x.mediaType())+", not JSON; check the address of the server"))
 			return
@@ -524,6 +572,11 @@ func (x *exchange) dataSets() iter.Seq2[*stream.DataSet, error] {
 			yield(nil, err)
 		}
 	}
+}
+
+func peeked(in *bufio.Reader, n int) []byte {
+	b, _ := in.Peek(n)
+	return b
 }
 
 // firstByte is the first byte behind blanks and a byte order mark. It stays to be read.

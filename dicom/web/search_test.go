@@ -22,7 +22,7 @@ import (
 
 // answers writes studies as a server does.
 func answers(uids ...string) string {
-	var list []map[string]any
+	list := []map[string]any{}
 	for _, uid := range uids {
 		list = append(list, map[string]any{"0020000D": map[string]any{"vr": "UI", "Value": []string{uid}}})
 	}
@@ -171,11 +171,12 @@ func TestSearchPages(t *testing.T) {
 		}, Search{Match: uids("1.2.449")}, 1, "", 0, 3, false},
 		{"without UIDs", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("offset") != "" {
+				say(204, "", "")(w)
 				return
 			}
 			say(200, "application/dicom+json", `[{},{"0020000D":{"vr":"UI","Value":["1.2"]}}]`)(w)
 		}, Search{}, 1, "no UID", 0, 2, false},
-		{"nothing", func(http.ResponseWriter, *http.Request) {}, Search{}, 0, "", 0, 1, false},
+		{"nothing", func(w http.ResponseWriter, _ *http.Request) { say(204, "", "")(w) }, Search{}, 0, "", 0, 1, false},
 		{"unknown", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, Search{}, 0, "", 404, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -207,12 +208,69 @@ func TestSearchPages(t *testing.T) {
 	}
 }
 
+// TestSearchBlank: success without a list is believed only of a server that finds something else.
+func TestSearchBlank(t *testing.T) {
+	for _, blank := range []string{"", " \r\n", "null", "\xEF\xBB\xBFnull\n"} {
+		for _, c := range []struct {
+			name string
+			// what the server finds: of the search, behind its first page, and at all
+			first, more, any string
+			blanks           int // until it answers as it should
+			want             int
+			requests         int
+			fails            bool
+		}{
+			{name: "it says so", first: blank, any: answers("1.2"), requests: 3},
+			{name: "it says so at the end", first: answers("1.2.1"), more: blank, any: answers("1.2"), want: 1, requests: 4},
+			{name: "it finds nothing at all", first: blank, any: blank, requests: 3, fails: true},
+			{name: "it has nothing", first: blank, any: "[]", requests: 3, fails: true},
+			{name: "it ends in between", first: answers("1.2.1"), more: blank, any: blank, want: 1, requests: 4, fails: true},
+			{name: "once", first: answers("1.2.1"), more: "[]", blanks: 1, want: 1, requests: 3},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				requests := 0
+				cl := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					body := c.first
+					switch requests++; {
+					case requests <= c.blanks:
+						body = blank
+					case r.FormValue("0020000D") == "":
+						saw(t, "1", r.FormValue("limit"))
+						body = c.any
+					case r.FormValue("offset") != "":
+						body = c.more
+					}
+					say(200, "application/dicom+json", body)(w)
+				})
+				got, err := search(cl, Search{Level: Study, Match: uids("1.2.1", "1.2.2")})
+				require.Len(t, got, c.want)
+				require.Equal(t, c.requests, requests)
+				var answer *AnswerError
+				if !c.fails {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorAs(t, err, &answer)
+				require.True(t, answer.Empty)
+			})
+		}
+		cl := serve(t, func(w http.ResponseWriter, _ *http.Request) { say(200, "application/dicom+json", blank)(w) })
+		var last error
+		for _, last = range cl.Metadata(t.Context(), Resource{Study: "1.2"}) {
+		}
+		require.ErrorAs(t, last, new(*AnswerError), "what exists has metadata")
+	}
+}
+
 // TestSearchAnswers: what isn't an answer is an error; what follows from the path is added.
 func TestSearchAnswers(t *testing.T) {
 	for body, want := range map[string]any{
 		`[{"0020000D":{"vr":"UI","Value":["1.2"]}}`: new(*BrokenError),
-		`<html>made-up`: new(*AnswerError),
-		`"made-up"`:     new(*AnswerError),
+		`<html>made-up`:      new(*AnswerError),
+		`"made-up"`:          new(*AnswerError),
+		"\xFF\xFE[\x00]\x00": new(*AnswerError),
+		"\x00[\x00]":         new(*AnswerError),
+		"[\x00]\x00":         new(*AnswerError),
 		`[{"0020000D":{"vr":"UI","Value":[made-up]}`: new(*AnswerError),
 		strings.Repeat(" ", 100<<10):                 new(*AnswerError),
 	} {
@@ -277,6 +335,7 @@ func TestSearchCompressed(t *testing.T) {
 func TestSearchModalities(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("offset") != "" {
+			say(200, "application/dicom+json", "[]")(w)
 			return
 		}
 		switch r.FormValue("00080061") {

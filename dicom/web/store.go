@@ -117,6 +117,9 @@ func newOutgoing(c *Client, objects []Outgoing, boundary string) *outgoing {
 func (b *outgoing) Read(p []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.answered.Load() {
+		b.c.watch.progress() // what was read before was taken
+	}
 	for {
 		switch {
 		case b.ended.Load():

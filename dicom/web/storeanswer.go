@@ -18,7 +18,7 @@ import (
 // stored reads the answer to a request to store. What it says about the instances counts, whatever its status.
 func (x *exchange) stored(out Stored) (Stored, error) {
 	out.Status = x.rsp.StatusCode
-	body, err := io.ReadAll(io.LimitReader(x.in, x.c.cfg.Limits.Store+1))
+	body, err := io.ReadAll(io.LimitReader(&content{Reader: x.in, x: x}, x.c.cfg.Limits.Store+1))
 	if broken := isType[*BrokenError](err) || isType[*TimeoutError](err); broken && refusal(out.Status) {
 		return Stored{}, x.status(body) // some close at once behind the status
 	}
@@ -33,6 +33,12 @@ func (x *exchange) stored(out Stored) (Stored, error) {
 		return out, x.judge(said, out.Instances)
 	}
 	switch code := out.Status; {
+	case code < 300 && isPage(body):
+		return Stored{}, x.invalid(
+			"it is a page, which says nothing about the instances; check the address of the server, and its credentials",
+		)
+	case code < 300 && isWide(body):
+		return Stored{}, x.invalid(wide)
 	case code == http.StatusOK, code == http.StatusAccepted, code == http.StatusNoContent, code == http.StatusBadRequest,
 		code == http.StatusConflict:
 		return out, nil // it says nothing about any instance
@@ -41,6 +47,19 @@ func (x *exchange) stored(out Stored) (Stored, error) {
 	}
 	return Stored{}, x.status(body)
 }
+
+// isPage tells that an answer is for people, such as a page to log in at.
+func isPage(body []byte) bool {
+	begin := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF")), " \t\r\n"))
+	return bytes.HasPrefix(begin, []byte("<!doctype html")) || bytes.HasPrefix(begin, []byte("<html"))
+}
+
+// isWide tells that JSON is in UTF-16 or UTF-32, with a mark of the byte order or without.
+func isWide(b []byte) bool {
+	return len(b) > 1 && (b[0] == 0 || b[1] == 0 || string(b[:2]) == "\xFF\xFE" || string(b[:2]) == "\xFE\xFF")
+}
+
+const wide = "it is in UTF-16 or UTF-32, where JSON has to be in UTF-8 (RFC 8259 8.1)"
 
 // refusal tells that a status alone says that the request was not carried out.
 func refusal(code int) bool {

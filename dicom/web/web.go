@@ -32,7 +32,8 @@ type Config struct {
 	// Time in which the caller reads or delivers nothing doesn't count.
 	IdleTimeout time.Duration
 	// StoreTimeout takes its place from the last byte of what is stored until the answer begins; default and least 10
-	// minutes or IdleTimeout, unless it is set. Servers may be silent for long while they index.
+	// minutes or IdleTimeout, unless it is set. Servers may be silent for long while they index. It also bounds how long
+	// bytes may come of which none is content: 1xx answers, blanks, preambles.
 	StoreTimeout time.Duration
 	// Guard, if not nil, is asked right before each write to the connection, from any goroutine. Its error ends the
 	// connection: nothing is sent any more, and what the kernel still holds is dropped. The operation returns it.
@@ -104,7 +105,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.UserAgent = "ADIT"
 	}
 	c := &Client{cfg: cfg, root: root, watch: &watch{
-		guard: cfg.Guard, every: max(min(cfg.IdleTimeout/2, time.Second), time.Millisecond),
+		guard: cfg.Guard, longest: cfg.StoreTimeout, every: max(min(cfg.IdleTimeout/2, time.Second), time.Millisecond),
 	}}
 	trust := cfg.TLS.Clone()
 	if trust == nil {

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/adit-go/adit/audit"
-	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
@@ -77,20 +76,10 @@ func (svc *Service) FindingsOfUnsaved(
 		if d.slot, err = svc.slotOfUnsaved(ctx, node, &d.peer); err != nil {
 			return nil, err
 		}
-		return d.check(ctx, audit.Entry{
-			Action: "server.check", Object: "server " + node.Name,
-			Detail: unsavedDetail(node.Server),
-		})
+		detail := node.AddressDetail()
+		detail["saved"] = false
+		return d.check(ctx, audit.Entry{Action: "server.check", Object: "server " + node.Name, Detail: detail})
 	})
-}
-
-// unsavedDetail says in the audit log which server was asked.
-func unsavedDetail(s *db.Server) map[string]any {
-	out := map[string]any{"saved": false, "ae_title": s.AeTitle, "host": s.Host, "port": s.Port}
-	if s.WebRootUrl != "" {
-		out["root_url"] = s.WebRootUrl
-	}
-	return out
 }
 
 // findings yields what a check tells, and then what it suggests.

@@ -78,6 +78,9 @@ func (d *webDoctor) reachWeb(ctx context.Context) bool {
 		return false
 	}
 	d.goodf("dicomweb", "The server was connected to in %s.", milliseconds(time.Since(start)))
+	for _, warning := range d.node.Warnings() {
+		d.goodf("dicomweb settings", "Warning: %s", warning)
+	}
 	d.webCertificate(ctx)
 	return true
 }

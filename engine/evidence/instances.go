@@ -5,6 +5,8 @@
 package evidence
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -60,6 +62,7 @@ type Fact struct {
 	out           jobs.LeftOutInstance // it is left out
 	remarks       ledger.Oddity
 	remembered    bool   // nothing speaks for it but that an earlier run missed it
+	shown         string // as that run showed it: its UID is none, and was not kept
 	file          string // in a folder
 	fileBytes     int64
 }
@@ -129,12 +132,32 @@ func NewInstances(study string, chosen []string) *Instances {
 func (in *Instances) of(uid string) *Fact {
 	f := in.facts[uid]
 	if f == nil {
-		f = &Fact{}
+		f = in.recognize(uid)
 		in.facts[uid] = f
-		in.place(uid, f, in.listed[uid])
+		in.place(uid, f, cmp.Or(in.listed[uid], f.Series))
 	}
 	return f
 }
+
+// recognize returns a new fact; for what is no UID one that an earlier run remembers, if it is shown alike. The lock
+// must be held.
+func (in *Instances) recognize(uid string) *Fact {
+	if fault.ValidUID(uid) {
+		return &Fact{}
+	}
+	shown := visible(uid)
+	for key, f := range in.facts {
+		if f.isNameless() && f.shown == shown {
+			in.drop(key)
+			f.shown = ""
+			return f
+		}
+	}
+	return &Fact{}
+}
+
+// isNameless reports whether an earlier run missed an instance of which it could not keep the UID.
+func (f *Fact) isNameless() bool { return f.shown != "" && f.remembered }
 
 // place puts an instance into a series. The lock must be held.
 func (in *Instances) place(uid string, f *Fact, series string) {
@@ -171,9 +194,11 @@ func (in *Instances) List(inv *source.Inventory) {
 	}
 	for _, s := range inv.Series {
 		for _, uid := range s.Unusable {
-			if f := in.of(uid); f.why == (Shortfall{}) {
+			f := in.of(uid)
+			if f.why == (Shortfall{}) || f.remembered {
 				f.Series, f.why = s.UID, Shortfall{CauseNotUID, dimse.InvalidSOPInstance, reasonNoUID}
 			}
+			f.remembered = false
 		}
 	}
 	for uid, f := range in.facts {
@@ -205,17 +230,41 @@ func (in *Instances) inScope(series string) bool {
 	return fault.ValidUID(series) && !in.omitted[series] && (len(in.chosen) == 0 || in.chosen[series])
 }
 
-// Remember takes over what an earlier run of the task knew to be missing.
+// Remember takes over what an earlier run of the task knew to be missing. What had a UID that is none can't be asked
+// for by it: it is remembered as one of its series (Nameless).
 func (in *Instances) Remember(series string, missing []jobs.MissingInstance) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for _, m := range missing {
-		if fault.ValidUID(m.SOPInstanceUID) && in.facts[m.SOPInstanceUID] == nil {
-			f := in.of(m.SOPInstanceUID)
+	for i, m := range missing {
+		key := m.SOPInstanceUID
+		if !fault.ValidUID(key) {
+			key = fmt.Sprintf("%d of %s", i, series)
+			in.facts[key] = &Fact{
+				remembered: true, shown: m.SOPInstanceUID,
+				why: Shortfall{CauseNotUID, dimse.Status(m.Status), m.Reason},
+			}
+			in.place(key, in.facts[key], series)
+			continue
+		}
+		if in.facts[key] == nil {
+			f := in.of(key)
 			f.remembered = true
-			in.place(m.SOPInstanceUID, f, series)
+			in.place(key, f, series)
 		}
 	}
+}
+
+// Nameless counts the instances of a series that an earlier run missed and that have no UID to be asked for by: only a
+// retrieve of the whole that is heard to its end tells whether the source still has them.
+func (in *Instances) Nameless(series string) (n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for uid := range in.extra[series] {
+		if in.facts[uid].isNameless() {
+			n++
+		}
+	}
+	return n
 }
 
 // Book counts what the ledger holds.

@@ -226,6 +226,9 @@ func (in Summary) UnaskedUIDs(why unaskedReason) (uids []string) {
 	return uids
 }
 
+// doubtful are oddities for which the source is asked again.
+const doubtful = ledger.OtherPatient | ledger.MovedSeries | ledger.TwoSeries | ledger.TwoContents
+
 // Doubtful reports whether an instance is not where it belongs, or something about one is odd: then the source is asked
 // again.
 func (in Summary) Doubtful() bool {
@@ -240,7 +243,7 @@ func (in Summary) Doubtful() bool {
 		}
 	}
 	for _, f := range in.all.facts {
-		if f.state == outstanding || f.remarks&(ledger.OtherPatient|ledger.MovedSeries|ledger.TwoSeries) != 0 {
+		if f.state == outstanding || f.remarks&doubtful != 0 {
 			return true
 		}
 	}

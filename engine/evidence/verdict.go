@@ -131,13 +131,14 @@ func (in judge) uids() []string {
 }
 
 // memories returns what only an earlier run speaks for, where what the source says now is undisputed without it: the
-// study's count is no more than what is known otherwise, or, where there is none, each series' list or count. The lock
-// must be held.
+// study's count is no more than what is known otherwise, or, where there is none, each series' list or count. What
+// could not be asked for by its UID has to be heard to be gone. The lock must be held.
 func (in judge) memories(inv *source.Inventory) map[string]bool {
 	all, kept := map[string]bool{}, map[string]int{}
 	for series, uids := range in.all.extra {
 		for uid := range uids {
-			if f := in.all.facts[uid]; f.remembered && f.state == outstanding {
+			f := in.all.facts[uid]
+			if f.remembered && f.state == outstanding && (!f.isNameless() || inv.HeardOf(series)) {
 				all[uid] = true
 				kept[series]++
 			}
@@ -154,7 +155,8 @@ func (in judge) memories(inv *source.Inventory) map[string]bool {
 			inv.Series, func(s *source.SeriesInventory) bool { return s.UID == f.Series && s.Counted >= 0 },
 		)
 		// the source was asked for it, and failed
-		return placed && !ok || !placed && !elsewhere || !counted && f.why.Cause != causeUnknown
+		failed := f.why.Cause != causeUnknown && !f.isNameless()
+		return placed && !ok || !placed && !elsewhere || !counted && failed
 	})
 	return all
 }
@@ -194,8 +196,11 @@ const (
 
 // account puts one instance where it belongs.
 func (f *findings) account(s *jobs.Series, uid string, fact *Fact, otherwise func() Shortfall) {
-	why := Shortfall{}
+	why, shown := Shortfall{}, visible(uid)
 	if fact != nil {
+		if fact.isNameless() {
+			shown = fact.shown
+		}
 		switch fact.state {
 		case delivered:
 			s.Delivered++
@@ -215,8 +220,7 @@ func (f *findings) account(s *jobs.Series, uid string, fact *Fact, otherwise fun
 		why = otherwise()
 	}
 	f.lose(
-		s, jobs.MissingInstance{SOPInstanceUID: visible(uid), Status: uint16(why.Status), Reason: why.Reason},
-		why.Cause,
+		s, jobs.MissingInstance{SOPInstanceUID: shown, Status: uint16(why.Status), Reason: why.Reason}, why.Cause,
 	)
 }
 

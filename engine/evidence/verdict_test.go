@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/jobs"
@@ -30,6 +31,7 @@ type trial struct {
 	there    map[string]bool   // acknowledged under its own UID
 	excused  map[string]bool   // left out by a rule that is noted
 	memories map[string]string // named by an earlier run alone, with their series
+	nameless map[string]bool   // series of which an earlier run missed one whose UID is none
 	strange  bool              // something is to be known, though nothing is missing
 	unproven bool              // neither list nor count
 	clean    bool              // the evidence is complete, and nothing disputes it
@@ -39,7 +41,7 @@ type trial struct {
 func draw(rng *rand.Rand) *trial {
 	t := &trial{
 		named: map[string]bool{}, there: map[string]bool{}, excused: map[string]bool{},
-		memories: map[string]string{}, clean: rng.IntN(4) == 0,
+		memories: map[string]string{}, nameless: map[string]bool{}, clean: rng.IntN(4) == 0,
 	}
 	truth := map[string][]string{}
 	var series []string
@@ -147,6 +149,10 @@ func (t *trial) drawAny(rng *rand.Rand, chosen []string, truth map[string][]stri
 				t.memories[sop] = uid
 			}
 		}
+		if rng.IntN(8) == 0 {
+			t.in.Remember(uid, []jobs.MissingInstance{{SOPInstanceUID: visible(uid + ".a")}})
+			t.nameless[uid] = true
+		}
 	}
 	t.in.List(t.inv)
 	for _, uid := range chosen {
@@ -252,6 +258,13 @@ func (t *trial) happens(rng *rand.Rand, series, sop string) {
 func (t *trial) speaks() []string {
 	var against []string
 	recalled := map[string]bool{}
+	for series := range t.nameless {
+		if t.inv.HeardOf(series) {
+			t.memories[series+".a"] = series
+		} else {
+			t.named[series+".a"] = true
+		}
+	}
 	for uid, series := range t.memories {
 		if !t.named[uid] && t.disputed(series) {
 			recalled[uid] = true
@@ -272,7 +285,8 @@ func (t *trial) speaks() []string {
 	for uid := range t.named {
 		for _, s := range t.inv.Series {
 			if _, listed := t.in.listed[uid]; listed && t.in.listed[uid] == s.UID ||
-				!listed && t.in.facts[uid] != nil && t.in.facts[uid].Series == s.UID {
+				!listed && t.in.facts[uid] != nil && t.in.facts[uid].Series == s.UID ||
+				uid == s.UID+".a" {
 				bySeries[s.UID]++
 			}
 		}
@@ -367,4 +381,56 @@ func TestVerdictProperty(t *testing.T) {
 		require.Equal(t, f.Missing+f.Undeliverable+f.Unsafe, missing, "seed %d: what is missing is named", seed)
 	}
 	require.Positive(t, success)
+}
+
+// TestNameless: what has a UID that is none is remembered until it is seen again, or a retrieve of the whole series was
+// heard to its end without it.
+func TestNameless(t *testing.T) {
+	const series, named, none = "1.2.1", "1.2.1.1", "1.2.a"
+	for name, tt := range map[string]struct {
+		ended   bool
+		then    func(in *Instances, s *source.SeriesInventory)
+		missing []string
+	}{
+		"nobody tells": {missing: []string{`"1.2.?"`}},
+		"heard":        {ended: true},
+		"it comes again": {ended: true, missing: []string{`"1.2.?"`}, then: func(in *Instances, _ *source.SeriesInventory) {
+			in.Begin(none)
+			in.Came(none, series, "")
+			in.Fail(none, CauseNotUID, dimse.InvalidSOPInstance, "invalid")
+		}},
+		"it is listed again": {missing: []string{`"1.2.?"`}, then: func(in *Instances, s *source.SeriesInventory) {
+			s.Unusable = []string{none}
+		}},
+		"another one comes": {missing: []string{`"1.2./"`, `"1.2.?"`}, then: func(in *Instances, _ *source.SeriesInventory) {
+			in.Begin("1.2./")
+			in.Came("1.2./", series, "")
+			in.Fail("1.2./", CauseNotUID, dimse.InvalidSOPInstance, "invalid")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var last []jobs.MissingInstance
+			for range 3 { // what is remembered looks the same after each run
+				in := NewInstances("1.2", nil)
+				in.Book([]db.DeliveredRow{{SourceSopUid: named, SeriesUid: series}})
+				if last == nil {
+					last = []jobs.MissingInstance{{SOPInstanceUID: `"1.2.?"`, Status: 0x0117, Reason: "invalid"}}
+				}
+				in.Remember(series, last)
+				s := &source.SeriesInventory{UID: series, Counted: 1, Ended: tt.ended}
+				if tt.then != nil {
+					tt.then(in, s)
+				}
+				inv := &source.Inventory{Study: "1.2", Whole: true, Counted: 1, Series: []*source.SeriesInventory{s}}
+				in.List(inv)
+				f := in.Judge(inv, true, func(source.Instance) Shortfall { return Shortfall{} }, ReasonNeverCame)
+				var missing []string
+				for _, m := range f.Series[0].Missing {
+					missing = append(missing, m.SOPInstanceUID)
+				}
+				require.ElementsMatch(t, tt.missing, missing)
+				last = f.Series[0].Missing
+			}
+		})
+	}
 }

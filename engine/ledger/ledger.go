@@ -290,4 +290,5 @@ const (
 	TwoSeries                       // another one came under its UID, of another series
 	EndsEarly                       // it ends before what its SOP class must have at its end
 	UnclearNote                     // it is a key object that could not be understood
+	TwoContents                     // another one came under its UID, of the same series and with other content
 )

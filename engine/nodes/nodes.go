@@ -79,7 +79,7 @@ func (svc *Service) AddServer(ctx context.Context, user people.User, s NewServer
 		}
 		entry := audit.Entry{
 			Action: "server.create", Object: "server " + s.Name,
-			Detail: s.address(),
+			Detail: addressDetail(s.AETitle, s.Host, s.Port, s.DICOMweb.RootURL),
 		}
 		if err = grant(
 			ctx, q, user, id, people.NodeUse{Source: s.Supports.source(), Destination: s.Supports.destination()}, &entry,
@@ -95,11 +95,16 @@ func (svc *Service) AddServer(ctx context.Context, user people.User, s NewServer
 	return svc.ByID(ctx, id)
 }
 
-// address says in the audit log where a server is.
-func (s *NewServer) address() map[string]any {
-	out := map[string]any{"ae_title": s.AETitle, "host": s.Host, "port": s.Port}
-	if s.DICOMweb.RootURL != "" {
-		out["root_url"] = s.DICOMweb.RootURL
+// AddressDetail says in the audit log where a server is.
+func (n DICOMNode) AddressDetail() map[string]any {
+	s := n.Server
+	return addressDetail(s.AeTitle, s.Host, int(s.Port), s.WebRootUrl)
+}
+
+func addressDetail(title, host string, port int, root string) map[string]any {
+	out := map[string]any{"ae_title": title, "host": host, "port": port}
+	if root != "" {
+		out["root_url"] = root
 	}
 	return out
 }

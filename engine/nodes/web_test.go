@@ -146,3 +146,26 @@ func FuzzURL(f *testing.F) {
 		require.Empty(t, u.RawQuery+u.Fragment)
 	})
 }
+
+// TestWarnings: credentials that go out in clear are told of.
+func TestWarnings(t *testing.T) {
+	for _, tt := range []struct {
+		root, auth, says string
+	}{
+		{"http://pacs.example/rs", AuthBasic, "user and password"},
+		{"HTTP://pacs.example/rs", AuthHeader, "the credentials"},
+		{"http://pacs.example/rs", AuthOAuth2, "the credentials"},
+		{"http://pacs.example/rs", AuthNone, ""},
+		{"https://pacs.example/rs", AuthBasic, ""},
+		{"", AuthNone, ""},
+	} {
+		list := DICOMNode{Server: &db.Server{WebRootUrl: tt.root, WebAuth: tt.auth}}.Warnings()
+		if tt.says == "" {
+			require.Empty(t, list)
+			continue
+		}
+		require.Len(t, list, 1)
+		require.Contains(t, list[0], tt.says)
+	}
+	require.Empty(t, DICOMNode{}.Warnings())
+}

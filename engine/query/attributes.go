@@ -359,18 +359,12 @@ func (c *collecting) identifier(at Level, study, series, patient string, modalit
 	return id
 }
 
-// once asks once, and once more in an older character set where nothing is found (docs/decisions/0017).
+// once asks once, and once more in an older character set where nothing is found.
 func (c *collecting) once(ctx context.Context, id *stream.DataSet, give func(*stream.DataSet) bool) (bool, error) {
-	n, more, err := c.query(ctx, id, give)
-	older := inOlderCharset(id)
-	if n > 0 || older == nil || err != nil && !refused(err) || nodes.AsksByWeb(c.a.Node.Server) {
-		return more, err
-	}
-	_, more, again := c.query(ctx, older, give)
-	if again != nil && err != nil {
-		return more, err
-	}
-	return more, again
+	_, more, err := inTwoCharsets(c.a, id, false, func(id *stream.DataSet) (int, bool, error) {
+		return c.query(ctx, id, give)
+	})
+	return more, err
 }
 
 func (c *collecting) query(

@@ -186,8 +186,8 @@ func end(ctx context.Context, a *source.Server) {
 
 const farewell = time.Second // for a server to agree to a release
 
-// maxModalities is how many a search may name: each is a query of its own.
-const maxModalities = 10
+// MaxModalities is how many a search may name: each is a query of its own.
+const MaxModalities = 20
 
 // tidied returns the search as it is made: without blanks around its values, and characters composed, as servers keep
 // them. A search that can't find anything, or would find everything, is *Invalid.
@@ -340,9 +340,9 @@ func (s Search) modalities() []string {
 }
 
 func checkModalities(list []string) error {
-	if len(list) == 0 || len(list) > maxModalities {
+	if len(list) == 0 || len(list) > MaxModalities {
 		return &refusal.Invalid{
-			Field: "modality", Reason: fmt.Sprintf("one to %d modalities such as CT,MR", maxModalities),
+			Field: "modality", Reason: fmt.Sprintf("one to %d modalities such as CT,MR", MaxModalities),
 		}
 	}
 	for _, m := range list {

@@ -33,7 +33,7 @@ func TestImpossibleSearches(t *testing.T) {
 		{"modality", Search{Modality: "C?"}},
 		{"modality", Search{Modality: "COMPUTEDTOMOGRAPHY"}},
 		{"modality", Search{Modality: "ĆT"}},
-		{"modality", Search{Modality: "A,B,C,D,E,F,G,H,I,J,K"}},
+		{"modality", Search{Modality: "A,B,C,D,E,F,G,H,I,J,K,L,M,N,O,P,Q,R,S,T,U"}},
 		{"patient_id", Search{PatientID: "47*"}},
 		{"patient_id", Search{PatientID: "47\x7f11"}},
 		{"patient_id", Search{PatientID: "47\u008511"}},

@@ -37,28 +37,38 @@ func (s *searching) run(ctx context.Context) error {
 	return nil
 }
 
-// ask makes the query for a modality, and reports whether more is wanted. Text beyond ASCII goes out in UTF-8 first. A
-// server that knows no UTF-8 finds nothing by it, or refuses it: it is asked once more, in a character set of one
-// language that can hold the text (docs/decisions/0017).
+// ask makes the query for a modality, and reports whether more is wanted.
 func (s *searching) ask(ctx context.Context, modality string) (more bool, err error) {
-	id := s.search.identifier(modality)
-	older := inOlderCharset(id)
-	if nodes.AsksByWeb(s.a.Node.Server) {
-		older = nil // QIDO-RS is in UTF-8 in any case
+	s.older, more, err = inTwoCharsets(
+		s.a, s.search.identifier(modality), s.older,
+		func(id *stream.DataSet) (int, bool, error) { return s.query(ctx, id, modality) },
+	)
+	return more, err
+}
+
+// inTwoCharsets asks a server, and reports whether more is wanted. Text beyond ASCII goes out in UTF-8 first, unless
+// only an older character set is known to work. A server that knows no UTF-8 finds nothing by it, or refuses it: it is
+// asked once more, in a character set of one language that can hold the text (docs/decisions/0017). older reports
+// whether that is known to work then.
+func inTwoCharsets(
+	of *source.Server, id *stream.DataSet, only bool, ask func(id *stream.DataSet) (answers int, more bool, err error),
+) (older, more bool, err error) {
+	second := inOlderCharset(id)
+	if nodes.AsksByWeb(of.Node.Server) {
+		second = nil // QIDO-RS is in UTF-8 in any case
 	}
-	if older == nil || !s.older {
+	if second == nil || !only {
 		var answers int
-		answers, more, err = s.query(ctx, id, modality)
-		if older == nil || answers > 0 || err != nil && !refused(err) {
-			return more, err
+		answers, more, err = ask(id)
+		if second == nil || answers > 0 || err != nil && !refused(err) {
+			return only, more, err
 		}
 	}
-	answers, more, again := s.query(ctx, older, modality)
-	s.older = answers > 0
+	answers, more, again := ask(second)
 	if again != nil && err != nil {
-		return more, err
+		return answers > 0, more, err
 	}
-	return more, again
+	return answers > 0, more, again
 }
 
 // refused reports whether a query was answered with a failure that is not for want of resources.

@@ -110,7 +110,11 @@ func (r *Answers) heedRefused(
 	for _, uid := range uids {
 		last := alone && (destination != "" || o == source.OfferAll) // nothing more can be offered
 		c, reason := r.refusal(last, s.Instances[uid], o, result, destination)
-		r.Instances.Refuse(uid, c, result.Status, reason)
+		status := result.Status
+		if r.methods.byWeb() {
+			status = 0 // it is ours
+		}
+		r.Instances.Refuse(uid, c, status, reason)
 	}
 }
 
@@ -138,6 +142,9 @@ func (r *Answers) refusal(
 	asStored := destination != "" || r.methods.byWeb() && !r.negotiation.plainOnly(i.Class)
 	meaning, known := result.Status.Meaning(dimse.CGet), r.negotiation.askedAsHeld(i, o, asStored)
 	mayPass := fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
+	if r.methods.byWeb() { // by a status of HTTP
+		mayPass = "the source answered the retrieve by WADO-RS: " + meaning.Text
+	}
 	switch {
 	case !tried(result) && meaning.Outcome == dimse.Failed && destination == "":
 		return evidence.CauseMayPass, mayPass

@@ -108,7 +108,7 @@ func (d *Inbound) Take(ctx context.Context, a *receive.Arrival) (status dimse.St
 	for !d.instances.Begin(a.SOPInstanceUID) {
 		landed := d.instances.InTheAir(a.SOPInstanceUID)
 		if landed == nil {
-			d.to.Copy(a)
+			d.to.Copy(in, a)
 			in.again.Add(1)
 			return dimse.Success, true, true
 		}

@@ -182,6 +182,6 @@ func (s *suiteTaker) Take(ctx context.Context, in *Intake, a *receive.Arrival) d
 	return status
 }
 
-func (s *suiteTaker) Copy(*receive.Arrival) {}
+func (s *suiteTaker) Copy(*Intake, *receive.Arrival) {}
 
 func (s *suiteTaker) Drain(_ context.Context, o *dimse.Incoming) { _, _ = io.Copy(io.Discard, o.Data) }

@@ -5,11 +5,14 @@ package retrieve
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/engine/receive"
 )
@@ -20,7 +23,7 @@ type Taker interface {
 	// back to the source.
 	Take(ctx context.Context, in *Intake, a *receive.Arrival) dimse.Status
 	// Copy looks at what comes under the UID of an instance that is delivered or on its way.
-	Copy(a *receive.Arrival)
+	Copy(in *Intake, a *receive.Arrival)
 	// Drain reads what is left of an instance: the source sends it all the same.
 	Drain(ctx context.Context, o *dimse.Incoming)
 }
@@ -54,7 +57,8 @@ type Intake struct {
 	taking    int          // instances, by C-MOVE; the delivery's lock is for it
 
 	mu      sync.Mutex
-	came    map[string]bool // SOP Instance UIDs, whatever became of them
+	came    map[string]bool   // SOP Instance UIDs, whatever became of them
+	began   map[string]uint64 // by SOP Instance UID: what tells the content of what was taken from other content
 	stopped bool
 	err     error // ends the retrieve
 }
@@ -67,7 +71,7 @@ func (in *Intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 	defer in.to.Drain(ctx, o)
 	in.note(o.SOPInstanceUID)
 	if !in.instances.Begin(o.SOPInstanceUID) {
-		in.to.Copy(&receive.Arrival{Incoming: o})
+		in.to.Copy(in, &receive.Arrival{Incoming: o})
 		return dimse.Success // a duplicate: the first copy is delivered, or on its way
 	}
 	return in.counted(in.begun(ctx, &receive.Arrival{Incoming: o}))
@@ -81,6 +85,43 @@ func (in *Intake) note(uid string) {
 		in.came = map[string]bool{}
 	}
 	in.came[uid] = true
+}
+
+// ofContents tells contents apart.
+var ofContents = maphash.MakeSeed()
+
+// contentOf returns what tells the content of an instance from another one under its UID: its transfer syntax, all that
+// precedes pixel data, and their length. Pixel data itself only goes by.
+func contentOf(obj *stream.Object) uint64 {
+	var sum maphash.Hash
+	sum.SetSeed(ofContents)
+	_, _ = sum.WriteString(obj.TransferSyntax().UID)
+	_, _ = sum.Write(obj.Header().Bytes())
+	if h, ok := obj.Body(); ok {
+		_, _ = fmt.Fprint(&sum, h.Length)
+	}
+	return sum.Sum64()
+}
+
+// Began takes down what an instance is like that is taken.
+func (in *Intake) Began(uid string, obj *stream.Object) {
+	content := contentOf(obj)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.began == nil {
+		in.began = map[string]uint64{}
+	}
+	in.began[uid] = content
+}
+
+// IsOther reports whether the same retrieve has brought other content under a UID. Another retrieve may have been
+// answered otherwise.
+func (in *Intake) IsOther(uid string, obj *stream.Object) bool {
+	content := contentOf(obj)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	first, ok := in.began[uid]
+	return ok && first != content
 }
 
 // counted counts an answer to the source.

@@ -226,9 +226,10 @@ func (r *Listing) heedStrays(ctx context.Context, inv *source.Inventory) error {
 
 // RecallHeard takes up what earlier runs heard of series for which the list alone has to prove that nothing lacks. One
 // of which something was delivered, and that nobody heard to the end, counts as broken off: its list may be cut short.
+// So does one that is to be heard again.
 func (r *Listing) RecallHeard() {
 	for _, s := range r.Inv.Series {
-		s.Ended = slices.Contains(r.Row.Heard, s.UID)
+		s.Ended = slices.Contains(r.Row.Heard, s.UID) && r.Instances.Nameless(s.UID) == 0
 		s.Broken = !s.Ended && r.Instances.DeliveredOf(s.UID) > 0 && (!r.Inv.Whole || r.Inv.Counted < 0)
 	}
 }

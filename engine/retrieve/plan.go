@@ -64,9 +64,9 @@ func (r *Retrieval) movePlan(s *source.SeriesInventory) []step {
 }
 
 // asksWhole reports whether a series is asked for as a whole at first: not if some of it is there already, or is not to
-// be fetched.
+// be fetched, unless nothing else tells what lacks.
 func (r *Retrieval) asksWhole(s *source.SeriesInventory) bool {
-	return !s.Listed || r.Instances.DeliveredOf(s.UID) == 0 && !r.Instances.Notes.Rejects(s)
+	return !s.Listed || r.unheard(s) || r.Instances.DeliveredOf(s.UID) == 0 && !r.Instances.Notes.Rejects(s)
 }
 
 // whole asks for the series.

@@ -122,6 +122,7 @@ func (r *Retrieval) settleDisputes(ctx context.Context) error {
 		if err := r.moveSeries(ctx, all); err != nil {
 			return err
 		}
+		r.Inv.Ended = all.Ended
 	}
 	if len(r.Instances.Summary.Strays(r.Inv)) == 0 {
 		return nil

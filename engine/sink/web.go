@@ -352,22 +352,37 @@ func (s *Web) send(l *line, batch []*stowing) {
 	s.failed(ctx, l, batch, err)
 }
 
+func uidsOf(ps []*stowing) []string {
+	uids := make([]string, len(ps))
+	for i, p := range ps {
+		uids[i] = p.UID
+	}
+	return uids
+}
+
 // intend writes down what is about to be sent.
 func (s *Web) intend(ctx context.Context, batch []*stowing) error {
 	if s.held == nil {
 		return nil
 	}
-	uids := make([]string, len(batch))
-	for i, p := range batch {
-		uids[i] = p.UID
-	}
 	n, err := s.svc.Q.IntendToStore(ctx, db.IntendToStoreParams{
-		TaskID: s.held.TaskID, Token: s.held.Token, SopInstanceUids: uids,
+		TaskID: s.held.TaskID, Token: s.held.Token, SopInstanceUids: uidsOf(batch),
 	})
 	if err == nil && n == 0 {
 		err = fault.ErrFenced
 	}
 	return err
+}
+
+// forget takes back what was written down of instances that the server refused: one of theirs that it has is not what it
+// was sent.
+func (s *Web) forget(ctx context.Context, refused []*stowing) error {
+	if s.held == nil || len(refused) == 0 {
+		return nil
+	}
+	return s.svc.Q.ForgetIntended(ctx, db.ForgetIntendedParams{
+		TaskID: s.held.TaskID, Token: s.held.Token, SopInstanceUids: uidsOf(refused),
+	})
 }
 
 // undoubted asks the server for those instances that an earlier request was broken off with. What it lists is answered;
@@ -422,7 +437,7 @@ func answer(ps []*stowing, err error) {
 
 // answered goes by what a server says of each instance. What it says nothing of is asked for.
 func (s *Web) answered(ctx context.Context, l *line, batch []*stowing, stored web.Stored) {
-	var unknown, again []*stowing
+	var unknown, again, refused []*stowing
 	s.mu.Lock()
 	for _, p := range batch {
 		s.of(p).taken = s.of(p).taken || stored.Instances[p.UID].Outcome == web.Acknowledged
@@ -439,7 +454,15 @@ func (s *Web) answered(ctx context.Context, l *line, batch []*stowing, stored we
 			p.alone = true
 			again = append(again, p)
 		default:
-			p.done <- s.refused(p, r)
+			refused = append(refused, p)
+		}
+	}
+	err := s.forget(ctx, refused)
+	for _, p := range refused {
+		if err != nil {
+			p.done <- stowed{err: err}
+		} else {
+			p.done <- s.refused(p, stored.Instances[p.UID])
 		}
 	}
 	s.putBack(again)
@@ -472,7 +495,9 @@ func (s *Web) refused(p *stowing, r web.Result) stowed {
 	case alreadyThere, beingWritten, duplicateThere:
 		return stowed{status: dimse.DuplicateSOPInstance}
 	case http.StatusFailedDependency, http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		return stowed{status: dimse.OutOfResources}
+		return stowed{err: fault.Full(
+			"DICOM Server %s is out of resources: it answered an instance with reason %d", s.name, r.Failure,
+		)}
 	case otherSyntax, classNotTaken:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -486,7 +511,11 @@ func (s *Web) refused(p *stowing, r web.Result) stowed {
 	if status := dimse.Status(r.Failure); status.Class() == dimse.ClassFailure {
 		return stowed{status: status}
 	}
-	return stowed{status: dimse.ProcessingFailure}
+	return stowed{err: &Refusal{
+		dimse.ProcessingFailure, fmt.Sprintf(
+			"the destination refused this instance, and gives no reason that is known (%d); look into its log", r.Failure,
+		),
+	}}
 }
 
 // failed goes by a request that no instance was answered for.

@@ -35,6 +35,7 @@ type Inventory struct {
 	// series that the source lists without a UID of their own by which they could be asked for
 	Unnamed int
 	Again   bool           // it was asked for as a whole once more, since the source counts more than it lists
+	Ended   bool           // it was asked for as a whole, and the source answered to the end
 	Kinds   []string       // SOP classes to expect then, beside those of the series
 	Omitted map[string]int // instances of modalities that the job leaves out, as far as the source counts them
 	// leftOutSeries are the series of those modalities.
@@ -76,6 +77,13 @@ func (s *SeriesInventory) Expected() int {
 		return len(s.Instances)
 	}
 	return s.Counted
+}
+
+// HeardOf reports whether the source was heard to the end about a series: when it was asked for it, or for the study.
+func (inv *Inventory) HeardOf(series string) bool {
+	return inv.Ended || slices.ContainsFunc(inv.Series, func(s *SeriesInventory) bool {
+		return s.UID == series && s.Ended
+	})
 }
 
 // Provable reports whether it can be proven that all of a series has arrived.

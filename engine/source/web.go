@@ -99,8 +99,8 @@ func SearchOf(id *stream.DataSet) web.Search {
 }
 
 // list asks for the series of a study, or the instances of a series, of which key is the UID and counted the count.
-// Where a list by QIDO-RS can't be shown to be whole, or there is none, what it lacks is taken from the metadata
-// (PS3.18 10.4.1.1.2).
+// Where a list by QIDO-RS can't be shown to be whole, or there is none, or nothing at all instead of one, what it lacks
+// is taken from the metadata (PS3.18 10.4.1.1.2).
 func (s *Server) list(
 	ctx context.Context, id *stream.DataSet, key dict.Tag, counted int,
 ) iter.Seq2[*stream.DataSet, error] {
@@ -124,7 +124,7 @@ func (s *Server) list(
 			find = s.findWeb(ctx, id, counted)
 		}
 		err := show(find)
-		if s.W != nil && nodes.ReadsByWeb(s.Node.Server) && (CutShort(err) || fault.Declined(err)) {
+		if s.W != nil && nodes.ReadsByWeb(s.Node.Server) && (CutShort(err) || saysNothing(err) || fault.Declined(err)) {
 			err = show(s.W.Metadata(ctx, SearchOf(id).In))
 		}
 		if err != nil && !errors.Is(err, errEnough) {
@@ -134,6 +134,12 @@ func (s *Server) list(
 }
 
 var errEnough = errors.New("no more is wanted")
+
+// saysNothing reports whether a server answered with success and nothing else.
+func saysNothing(err error) bool {
+	answer, ok := errors.AsType[*web.AnswerError](err)
+	return ok && answer.Empty
+}
 
 // CutShort reports whether a list was found to lack something, or can't be shown to be whole.
 func CutShort(err error) bool {

@@ -152,7 +152,7 @@ func (r *delivering) answered(ctx context.Context, p *queued, status dimse.Statu
 	r.svc.Metrics.ReceivedBytes.WithLabelValues(r.Src.Name).Add(float64(p.bytes.n))
 	switch {
 	case errors.As(err, &refused):
-		r.Instances.Fail(p.source, evidence.CauseThere, refused.Status, refused.Reason)
+		r.Instances.Fail(p.source, evidence.CauseThere, 0, refused.Reason) // the status is ours
 		return refused.Status
 	case errors.As(err, &noContext):
 		r.Instances.Bring(p.Class, p.Syntax)

@@ -52,6 +52,7 @@ func (r *taking) Take(ctx context.Context, in *retrieve.Intake, a *receive.Arriv
 	if err != nil {
 		return r.delivering.unreadable(o.SOPInstanceUID, err)
 	}
+	in.Began(o.SOPInstanceUID, obj)
 	series, status, wanted := r.admit(o, obj)
 	if !wanted {
 		if !in.ByMove() && r.Instances.Summary.IsUnasked(o.SOPInstanceUID) { // by C-MOVE the receiver does so
@@ -304,13 +305,20 @@ func (r *taking) enqueue(ctx context.Context, in *retrieve.Intake, p *queued) bo
 	}
 }
 
-// Copy looks at what comes under the UID of an instance that is delivered or on its way: another one of another series
-// is no copy.
-func (r *taking) Copy(a *receive.Arrival) {
+// Copy looks at what comes under the UID of an instance that is delivered or on its way: another one of another series,
+// or with other content, is no copy.
+func (r *taking) Copy(in *retrieve.Intake, a *receive.Arrival) {
+	defer a.Close()
 	study, series, ok := a.UIDs()
-	a.Close()
-	if known := r.Instances.SaysOf(a.SOPInstanceUID); ok && study == r.Inv.Study && known != "" && series != known {
+	if !ok || study != r.Inv.Study {
+		return
+	}
+	known := r.Instances.SaysOf(a.SOPInstanceUID)
+	switch {
+	case known != "" && series != known:
 		r.Instances.Odd(a.SOPInstanceUID, ledger.TwoSeries)
+	case in.IsOther(a.SOPInstanceUID, a.Obj):
+		r.Instances.Odd(a.SOPInstanceUID, ledger.TwoContents)
 	}
 }
 

@@ -205,6 +205,8 @@ var oddityWords = map[ledger.Oddity]string{
 	ledger.MovedSeries:  "with another series inside than the source lists for it",
 	ledger.TwoSeries: "under whose UID the source also sent one of another series, which a destination " +
 		"can't keep beside it",
+	ledger.TwoContents: "under whose UID the source also sent one with other content, which was not taken; look at " +
+		"them there",
 	ledger.OtherReply: "acknowledged by the destination under another SOP Instance UID, and found there",
 	ledger.EndsEarly: "without the pixel data or content that instances of its class have: the source has no more " +
 		"of it, or truncated it; look at it there",
@@ -215,7 +217,7 @@ var oddityWords = map[ledger.Oddity]string{
 // warnOddities names what was delivered though something is to be known about it.
 func (r *verdict) warnOddities() {
 	for _, what := range []ledger.Oddity{
-		ledger.OtherPatient, ledger.MovedSeries, ledger.TwoSeries,
+		ledger.OtherPatient, ledger.MovedSeries, ledger.TwoSeries, ledger.TwoContents,
 		ledger.OtherReply, ledger.EndsEarly, ledger.UnclearNote,
 	} {
 		if uids := r.Instances.Summary.Odds(what); len(uids) > 0 {

@@ -152,6 +152,7 @@ func secondsOf(d *time.Duration) *int {
 
 func clientServer(n nodes.DICOMNode) client.Server {
 	return client.Server{
-		ID: n.ID, Paused: n.Paused, CreatedAt: n.CreatedAt, ServerSettings: clientSettings(n.Settings()),
+		ID: n.ID, Paused: n.Paused, CreatedAt: n.CreatedAt, Warnings: n.Warnings(),
+		ServerSettings: clientSettings(n.Settings()),
 	}
 }

@@ -145,8 +145,8 @@ func valuesOf(name string, given []string, vr dict.VR, several bool) (wanted []s
 	switch {
 	case len(wanted) > 1 && !several:
 		return nil, bad(name, "is given more than once")
-	case len(wanted) > maxModalities && vr != dict.UI:
-		return nil, bad(name, "names more than %d modalities, each of which is a query of its own", maxModalities)
+	case len(wanted) > query.MaxModalities && vr != dict.UI:
+		return nil, bad(name, "names more than %d modalities, each of which is a query of its own", query.MaxModalities)
 	}
 	for _, value := range wanted {
 		switch {
@@ -163,21 +163,18 @@ func valuesOf(name string, given []string, vr dict.VR, several bool) (wanted []s
 	return wanted, nil
 }
 
-// maxModalities is how many a search may name.
-const maxModalities = 20
-
 // validDates reports whether a text is a date, or two with a hyphen between them, one of which may be missing.
 func validDates(text string) bool {
 	from, to, ranged := strings.Cut(text, "-")
-	for _, day := range []string{from, to} {
-		if day == "" && ranged && text != "-" {
-			continue
-		}
-		if _, err := time.Parse("20060102", day); err != nil && (ranged || day != to) {
-			return false
-		}
+	if !ranged {
+		return validDate(text)
 	}
-	return true
+	return text != "-" && (from == "" || validDate(from)) && (to == "" || validDate(to))
+}
+
+func validDate(text string) bool {
+	_, err := time.Parse("20060102", text)
+	return err == nil
 }
 
 const noAttribute = "%q is no attribute to search by: give its keyword, or its tag as eight hexadecimal digits"

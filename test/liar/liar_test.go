@@ -51,6 +51,10 @@ func TestOnceWrong(t *testing.T) {
 			424270, "the first look-up fails + success, 0 of 0 + the source drops idle associations",
 			"a retrieve was tried again without end",
 		},
+		{
+			1000642, "an instance whose UID is none + a series' count is wrong + the list of instances is empty",
+			"an instance without a usable UID was forgotten",
+		},
 	} {
 		t.Run(found.what, func(t *testing.T) {
 			w := newWorld(t, 1)

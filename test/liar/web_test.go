@@ -109,7 +109,7 @@ func answers(r *rand.Rand, a *pacs.WebAnswerFaults) {
 	case 0:
 		a.ContentType, a.Body = "text/html", "<!DOCTYPE html><html><body>Please log in</body></html>"
 	case 1:
-		a.ContentType, a.Body = "application/dicom+json", pick(r, []string{"[]", "{}", "[{}]", `{"error":"internal"}`, "["})
+		a.ContentType, a.Body = "application/dicom+json", pick(r, []string{"[]", "{}", "[{}]", `{"error":"internal"}`, "[", "null", ""})
 	case 2:
 		a.ContentType, a.Body = `multipart/related; type="application/dicom"; boundary=b`, pick(r, []string{
 			"--b--\r\n", "", "--b\r\n\r\n\r\n--b--", "--b\r\nContent-Type: application/dicom\r\n\r\nDICM\r\n--b--",

@@ -4,11 +4,13 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/engine/base"
@@ -356,4 +358,39 @@ func TestLiesAboutOneStudy(t *testing.T) {
 	task := n.Task(one.ID)
 	require.EqualValues(t, objects-2, task.Delivered)
 	require.Contains(t, task.Message, "2 instances are missing at the destination")
+}
+
+// TestRefusedIsNotThere: a destination that refuses an instance and has an older one under its UID has not stored it,
+// whichever run asks what there is.
+func TestRefusedIsNotThere(t *testing.T) {
+	study := liars(4)
+	for name, tt := range map[string]told{
+		"no room at first": {says: refusing(0xA700, pacs.WebStoreFaults{ReasonsFirst: 2}, 4), delivered: -1},
+		"can't understand it": {
+			says: refusing(0xC000, pacs.WebStoreFaults{}, 4), status: jobs.Failure, delivered: objects - 1, missing: []int{4},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := harness.New(t, quick())
+			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+			dst := startPACS(t, pacs.Config{
+				AETitle: "DST", Memory: 1 << 30, Misbehave: pacs.Misbehave{Web: tt.says(study)},
+			})
+			uid := study.Instances()[4].SOPInstanceUID
+			dst.AddInstance(study.Instances()[4], map[dict.Tag]string{dict.StudyID: "older"})
+			n.AddServer("source", "SRC", src.Addr(), nil)
+			n.AddServer("destination", "DST", dst.Addr(), byWeb(dst))
+			job := n.Transfer("source", "destination", study.StudyInstanceUID)
+			if n.Wait(job.ID).Status == jobs.Failure {
+				require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.RetryJob))
+				n.Wait(job.ID)
+			}
+			task := n.Task(job.ID)
+			tt.require(t, n, task, study, dst)
+			stored := slices.ContainsFunc(dst.Recorder().Log().Stores, func(s pacs.Transfer) bool {
+				return s.SOPInstanceUID == uid && s.Status == 0
+			})
+			require.Equal(t, task.Status == jobs.Success, stored)
+		})
+	}
 }

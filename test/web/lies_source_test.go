@@ -160,6 +160,13 @@ var ofRetrieves = []told{
 		name: "no answer, once", delivered: -1, change: impatient,
 		says: answers(pacs.WebAnswerFaults{First: 1, Silent: true}),
 	},
+	{
+		// the rest of the answer counts
+		name: "an object ends too early, for ever", says: func(st *phantom.Study) pacs.WebFaults {
+			return pacs.WebFaults{Retrieve: pacs.WebRetrieveFaults{Truncate: map[string]int64{uids(st, 3)[0]: 600}}}
+		},
+		status: jobs.Failure, delivered: objects - 1, message: "1 instance is missing", missing: []int{3},
+	},
 	{name: "every object twice", says: wado(pacs.WebRetrieveFaults{Twice: true}), delivered: -1},
 	{
 		name: "another study's besides", says: wado(pacs.WebRetrieveFaults{Besides: uids(other, 0, 1)}), status: jobs.Warning,

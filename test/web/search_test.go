@@ -122,6 +122,73 @@ func TestWithoutPages(t *testing.T) {
 	}), "a list of one page proves nothing by itself")
 }
 
+// TestBlankAnswers: where a proxy answers in place of its server with success and nothing else, nobody is told that
+// there is nothing. A list for a transfer is taken from the metadata.
+func TestBlankAnswers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		blank func(r *http.Request) bool // what is answered so
+		body  string
+		found bool // else the search fails
+	}{
+		"the server is away": {
+			func(*http.Request) bool { return true }, "", false,
+		},
+		"it finds nothing": {
+			func(r *http.Request) bool { return !strings.Contains(r.URL.Path, "/series") }, "null", false,
+		},
+		"at the end of lists": {
+			func(r *http.Request) bool { return r.URL.Query().Has("offset") }, "null", true,
+		},
+		"no lists of instances": {
+			func(r *http.Request) bool {
+				return strings.HasSuffix(r.URL.Path, "/instances") || r.URL.RawQuery == "limit=1"
+			},
+			"", true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := harness.New(t, harness.Config{})
+			study := mixed(5)
+			p := startPACS(t, pacs.Config{Studies: []*phantom.Study{study}})
+			at, err := url.Parse(strings.TrimSuffix(p.WebURL(), "/dicom-web"))
+			require.NoError(t, err)
+			behind := httputil.NewSingleHostReverseProxy(at)
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if tt.blank(r) {
+					w.Header().Set("Content-Type", "application/dicom+json")
+					_, _ = w.Write([]byte(tt.body))
+					return
+				}
+				behind.ServeHTTP(w, r)
+			}))
+			t.Cleanup(front.Close)
+			n.AddServer("pacs", "PACS", p.Addr(), func(s *nodes.NewServer) {
+				byWeb(p)(s)
+				s.DICOMweb.RootURL = front.URL + "/dicom-web"
+			})
+			found, failed := 0, false
+			for _, err := range n.Engine.Query.Studies(
+				t.Context(), n.Admin, "pacs", query.Search{PatientID: study.Spec.Patient.ID},
+			) {
+				if failed = err != nil; !failed {
+					found++
+				}
+			}
+			require.Equal(t, !tt.found, failed)
+			if !tt.found {
+				require.Zero(t, found)
+				return
+			}
+			require.Equal(t, 1, found)
+			dst := startPACS(t, pacs.Config{Memory: 1 << 30})
+			n.AddServer("to", "TO", dst.Addr(), byWeb(dst))
+			job := n.Wait(n.Transfer("pacs", "to", study.StudyInstanceUID).ID)
+			require.Equal(t, jobs.Success, job.Status, "%+v", n.Task(job.ID))
+			requireSame(t, p, dst, len(study.Instances()))
+		})
+	}
+}
+
 // TestDestinationWithoutPages: what a destination lists of what it was sent counts, though no list of its is shown to
 // be whole.
 func TestDestinationWithoutPages(t *testing.T) {

@@ -113,3 +113,53 @@ func TestWays(t *testing.T) {
 		})
 	}
 }
+
+// TestOneUIDTwice: where a source sends two instances under one UID, the task says so, by whatever means they come.
+// Copies are no news.
+func TestOneUIDTwice(t *testing.T) {
+	study := liars(9)
+	twice := func(values map[dict.Tag]string) (m pacs.Misbehave) {
+		inside := map[string]map[dict.Tag]string{}
+		if values != nil {
+			inside[study.Series[0].Instances[2].SOPInstanceUID] = values
+		}
+		m.Get.TwiceAll, m.Get.Inside, m.Get.InsideCopies = true, inside, true
+		m.Web.Retrieve.Twice, m.Web.Retrieve.Inside, m.Web.Retrieve.InsideCopies = true, inside, true
+		return m
+	}
+	for name, tt := range map[string]struct {
+		series int // that the second one is of
+		values map[dict.Tag]string
+		faults pacs.Misbehave
+		says   string
+	}{
+		"other content":  {faults: twice(map[dict.Tag]string{dict.InstanceNumber: "77"}), says: "with other content"},
+		"another series": {series: 1, values: map[dict.Tag]string{}, says: "of another series"},
+		"copies":         {faults: twice(nil)},
+	} {
+		for way, change := range map[string]func(*pacs.PACS) func(*nodes.NewServer){
+			"DICOMweb": byWeb, "DIMSE": func(*pacs.PACS) func(*nodes.NewServer) { return nil },
+		} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: tt.faults})
+				if tt.values != nil {
+					first := study.Series[0].Instances[2].SOPInstanceUID
+					tt.values[dict.SOPInstanceUID] = first
+					src.AddInstance(study.Series[tt.series].Instances[4], tt.values)
+				}
+				dst := startPACS(t, pacs.Config{AETitle: "DST", Memory: 1 << 30})
+				n := harness.New(t, harness.Config{})
+				n.AddServer("source", "SRC", src.Addr(), change(src))
+				n.AddServer("destination", "DST", dst.Addr(), nil)
+				job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+				message := n.Task(job.ID).Message
+				if tt.says == "" {
+					require.Equal(t, jobs.Success, job.Status, message)
+					return
+				}
+				require.Equal(t, jobs.Warning, job.Status, message)
+				require.Contains(t, message, tt.says)
+			})
+		}
+	}
+}

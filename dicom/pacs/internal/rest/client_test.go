@@ -112,7 +112,6 @@ func TestClientRetrieves(t *testing.T) {
 		"an end between objects":    {cut(pacs.CutEnd, 0), 0, nil},
 		"dropped in an object":      {cut(pacs.CutDrop, 1000), 0, nil},
 		"dropped between objects":   {cut(pacs.CutDrop, 0), 0, nil},
-		"truncated, sent as whole":  {pacs.WebRetrieveFaults{Truncate: map[string]int64{uids(st)[1]: 1000}}, 0, nil},
 		"HTML":                      {pacs.WebRetrieveFaults{AnswerFaults: pacs.WebAnswerFaults{Status: 200, ContentType: "text/html", Body: "<p>"}}, 0, nil},
 		"a redirect to who knows":   {pacs.WebRetrieveFaults{AnswerFaults: pacs.WebAnswerFaults{Redirect: "http://elsewhere.example"}}, 0, nil},
 		"a redirect to itself":      {pacs.WebRetrieveFaults{AnswerFaults: pacs.WebAnswerFaults{Redirect: "/"}}, 200, all},
@@ -132,6 +131,18 @@ func TestClientRetrieves(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+}
+
+func TestClientSeesWhatIsTruncated(t *testing.T) {
+	st := ctStudy(1, 3)
+	p, st := errs(t, 3, pacs.WebFaults{Retrieve: pacs.WebRetrieveFaults{Truncate: map[string]int64{uids(st)[1]: 1000}}})
+	c := connect(t, p)
+	r, err := c.Retrieve(limit(t), web.Resource{Study: st.StudyInstanceUID}, web.AnySyntax, nil,
+		func(context.Context, *web.Object) error { return nil })
+	require.NoError(t, err)
+	require.Equal(t, web.Retrieved{Status: 200, Objects: len(st.Instances()) - 1, Damaged: 1}, r)
+	_, _, err = retrieve(t, c, st.StudyInstanceUID)
+	require.Error(t, err, "who takes objects says so")
 }
 
 func TestClientIsToldWhenToComeAgain(t *testing.T) {

@@ -86,9 +86,11 @@ type RetrieveFaults struct {
 	Instead    bool                           // ... or instead of it
 	Truncate   map[string]int64               // by SOP Instance UID: its data set ends after so many bytes
 	Inside     map[string]map[dict.Tag]string // as in GetFaults
-	IgnoreStar bool                           // transfer-syntax=* is read as if it were not there
-	RefuseStar bool                           // transfer-syntax=* is answered with 406
-	Form       Form
+	// Inside is about the second ones alone that are sent twice.
+	InsideCopies bool
+	IgnoreStar   bool // transfer-syntax=* is read as if it were not there
+	RefuseStar   bool // transfer-syntax=* is answered with 406
+	Form         Form
 }
 
 // Form says how a multipart body differs from that of PS3.18 8.6.1.2.

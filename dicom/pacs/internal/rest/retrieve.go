@@ -195,7 +195,7 @@ func (g *retrieval) send(status int, objects []Instance) error {
 // included.
 func (g *retrieval) object(in Instance, single, first bool) error {
 	open := in.Open
-	if values, ok := g.f.Inside[in.SOPInstanceUID]; ok && in.OpenWith != nil {
+	if values, ok := g.f.Inside[in.SOPInstanceUID]; ok && (!first || !g.f.InsideCopies) && in.OpenWith != nil {
 		open = func() (io.ReadCloser, error) { return in.OpenWith(values) }
 	}
 	syntax := g.wanted.syntax(in)

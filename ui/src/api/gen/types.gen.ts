@@ -4178,6 +4178,10 @@ export type Server = {
      * How ADIT asks a destination whether it has what it acknowledged.
      */
     verify?: Verify;
+    /**
+     * Sentences: what staff should know of these settings, which are allowed all the same.
+     */
+    warnings?: Array<string>;
 };
 
 export type ServerChange = {
@@ -5947,6 +5951,10 @@ export type ServerWritable = {
      * How ADIT asks a destination whether it has what it acknowledged.
      */
     verify?: Verify;
+    /**
+     * Sentences: what staff should know of these settings, which are allowed all the same.
+     */
+    warnings?: Array<string>;
 };
 
 export type ServerChangeWritable = {
