@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // A study is not at the source, and comes there later: the page leads to a new search, and a retry brings it, while
-// nobody loads the page again.
+// nobody loads the page again. The answer to the retry comes after the events that tell how it ended.
 
 import assert from 'node:assert/strict';
 
@@ -30,7 +30,17 @@ export default async function ({ world, visit, wish }) {
   await page.goBack();
 
   await wish('upload');
+  let late = '';
+  await page.route(`**/jobs/${job.id}:retry`, async (route) => {
+    const answer = await route.fetch();
+    late = (await answer.json()).status;
+    await page.getByText('Success', { exact: true }).first().waitFor();
+    await route.fulfill({ response: answer });
+  });
+  const answered = page.waitForResponse(`**/jobs/${job.id}:retry`);
   await wrong.getByRole('button', { name: /^Retry/ }).click();
+  await answered;
+  assert.equal(late, 'pending');
   await page.getByText('Success', { exact: true }).first().waitFor();
   await wrong.waitFor({ state: 'hidden' });
   await page.getByText(`of ${world.late.images}`, { exact: true }).waitFor();
