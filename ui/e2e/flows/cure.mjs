@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
 import { ended, newJob } from '../jobs.mjs';
 
 export default async function ({ world, visit, wish }) {
-  const owner = await visit('researcher');
-  const { page } = owner;
+  const owner = await visit('researcher', { mouse: false });
+  const { page, keys } = owner;
   const job = await newJob(owner, [{ study_instance_uid: world.late.uid }]);
   assert.equal((await ended(owner, job.id)).status, 'failure');
 
@@ -20,7 +20,7 @@ export default async function ({ world, visit, wish }) {
   const wrong = page.getByRole('region', { name: /What went wrong/ });
   await wrong.getByText(/Study Instance UID/).waitFor();
   await page.evaluate(() => (globalThis.notReloaded = true));
-  await wrong.getByRole('link', { name: 'Pick the study again' }).click();
+  await keys.press(/^Pick the study again/);
   await page.waitForURL('/selective-transfer?*');
   assert.equal(
     new URL(page.url()).search,
@@ -38,7 +38,7 @@ export default async function ({ world, visit, wish }) {
     await route.fulfill({ response: answer });
   });
   const answered = page.waitForResponse(`**/jobs/${job.id}:retry`);
-  await wrong.getByRole('button', { name: /^Retry/ }).click();
+  await keys.press(/^Retry/);
   await answered;
   assert.equal(late, 'pending');
   await page.getByText('Success', { exact: true }).first().waitFor();
