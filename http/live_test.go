@@ -582,6 +582,45 @@ func TestLiveSameTopicTwice(t *testing.T) {
 	}
 }
 
+// TestLiveChangedBack: a job that is changed and changed back between two looks is told of, since somebody may have
+// read it by REST in between; one that is only looked at again is not.
+func TestLiveChangedBack(t *testing.T) {
+	s := newSite(t)
+	s.pair()
+	job, other := s.newJob(s.client, "1.2.1"), s.newJob(s.client, "1.2.2")
+	for _, topic := range []string{"jobs", client.TopicOfJob(job.ID)} {
+		l, _ := s.listen()
+		l.send(client.LiveRequest{Subscribe: []string{topic}})
+		require.True(t, l.next().First)
+		touch := func(id int64, change string) {
+			_, err := s.pool.Exec(t.Context(), `UPDATE jobs SET `+change+` WHERE id = $1`, id)
+			require.NoError(t, err)
+		}
+		told := func() client.Job {
+			e := l.next()
+			if e.Job != nil {
+				return *e.Job
+			}
+			require.Len(t, e.Jobs, 1)
+			return e.Jobs[0]
+		}
+		touch(job.ID, "version = version + 1") // a list of jobs has told no row before
+		require.Equal(t, job.ID, told().ID)
+		touch(job.ID, "version = version + 2") // paused and continued
+		require.False(t, told().Paused)
+		touch(job.ID, "version = version") // the hub looks, and finds no news
+		touch(other.ID, "version = version + 1")
+		if topic == "jobs" {
+			require.Equal(t, other.ID, told().ID)
+		}
+		touch(job.ID, "paused = NOT paused, version = version + 1")
+		paused := told()
+		require.Equal(t, job.ID, paused.ID)
+		require.True(t, paused.Paused)
+		touch(job.ID, "paused = NOT paused, version = version + 1")
+	}
+}
+
 // TestLiveByClient: the Go client follows a job to its end over a connection that is lost meanwhile.
 func TestLiveByClient(t *testing.T) {
 	s := newSite(t)

@@ -3,12 +3,14 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/adit-go/adit/client"
@@ -30,7 +32,7 @@ const (
 type reading struct {
 	*Hub
 	jobs  map[bool]map[int64]jobs.Job // as their owners see them, and as others do
-	texts map[bool]map[int64][]byte   // of jobs
+	lines map[bool]map[int64]line     // of jobs
 	tasks map[group]map[int64]jobs.Task
 	now   []nodes.ServerNow // all servers, if some are told of
 }
@@ -45,7 +47,7 @@ type group struct {
 // each job.
 func (h *Hub) read(ctx context.Context, list []look) ([]found, error) {
 	r := reading{
-		Hub: h, jobs: map[bool]map[int64]jobs.Job{}, texts: map[bool]map[int64][]byte{true: {}, false: {}},
+		Hub: h, jobs: map[bool]map[int64]jobs.Job{}, lines: map[bool]map[int64]line{true: {}, false: {}},
 		tasks: map[group]map[int64]jobs.Task{},
 	}
 	if err := r.readJobs(ctx, list); err != nil {
@@ -184,23 +186,25 @@ func timeless(member string, value any, without func() any) (found, error) {
 
 func (r *reading) job(l look) (found, error) {
 	k := l.topic.key
-	text, err := r.text(k.id, k.sight.Own)
-	if text == nil || err != nil {
+	job, err := r.line(k.id, k.sight.Own)
+	if job.text == nil || err != nil {
 		return gone("Job", k.id), err
 	}
 	f := found{
-		state: append([]byte(`,"job":`), text...), again: waitingPace(r.jobs[k.sight.Own][k.id]),
-		rows: make(map[int64][]byte, len(l.changed)),
+		state: append([]byte(`,"job":`), job.text...), again: waitingPace(r.jobs[k.sight.Own][k.id]),
+		same: strconv.AppendInt(bytes.Clone(job.text), job.revision, 10), rows: make(map[int64]line, len(l.changed)),
 	}
 	for _, id := range l.changed {
 		t, there := r.tasks[group{k.id, k.sight}][id]
 		if !there {
-			f.rows[id] = nil
+			f.rows[id] = line{}
 			continue
 		}
-		if f.rows[id], err = json.Marshal(view.Task(t)); err != nil {
+		text, err := json.Marshal(view.Task(t))
+		if err != nil {
 			return f, err
 		}
+		f.rows[id] = line{text: text}
 	}
 	return f, nil
 }
@@ -220,14 +224,14 @@ func (r *reading) task(k key) (found, error) {
 // list returns changed rows of the list of jobs, and then, if somebody waits for it, its first state.
 func (r *reading) list(ctx context.Context, l look) (f found, err error) {
 	owner := l.topic.key.user
-	f.rows = map[int64][]byte{}
+	f.rows = map[int64]line{}
 	for _, id := range l.changed {
 		job, there := r.jobs[owner != 0][id]
 		_, removed := l.removed[id]
 		if owner != 0 && (there && job.OwnerID != owner || !there && !removed) {
 			continue
 		}
-		if f.rows[id], err = r.text(id, owner != 0); err != nil {
+		if f.rows[id], err = r.line(id, owner != 0); err != nil {
 			return f, err
 		}
 	}
@@ -254,18 +258,19 @@ func (r *reading) list(ctx context.Context, l look) (f found, err error) {
 	return f, err
 }
 
-// text returns a job as JSON; nil: it is gone.
-func (r *reading) text(id int64, own bool) ([]byte, error) {
+// line returns a job as JSON; without text: it is gone.
+func (r *reading) line(id int64, own bool) (line, error) {
 	job, there := r.jobs[own][id]
 	if !there {
-		return nil, nil
+		return line{}, nil
 	}
-	if text, known := r.texts[own][id]; known {
-		return text, nil
+	if known, read := r.lines[own][id]; read {
+		return known, nil
 	}
 	text, err := json.Marshal(view.Job(job))
-	r.texts[own][id] = text
-	return text, err
+	now := line{text, job.Job.Version}
+	r.lines[own][id] = now
+	return now, err
 }
 
 // state returns the state of a topic that is one member of an event.

@@ -132,8 +132,18 @@ type topic struct {
 
 type row struct {
 	version int64
-	text    []byte // nil: it is gone
+	line
 }
+
+// line is what was read of a row.
+type line struct {
+	text     []byte // nil: it is gone
+	revision int64  // of a job; 0: of another row, whose text alone says whether it is news
+}
+
+// same reports whether two lines are no news for each other. A job that was changed and changed back between two looks
+// is news: somebody may have read it by REST in between.
+func (l line) same(o line) bool { return l.revision == o.revision && bytes.Equal(l.text, o.text) }
 
 // subscription is a connection's part in a topic.
 type subscription struct {
@@ -162,9 +172,9 @@ type look struct {
 // found is what was read of it. A member of state is written as `,"name":value`.
 type found struct {
 	state []byte
-	same  []byte           // as that of topic
-	rows  map[int64][]byte // nil: gone
-	list  []byte           // first state of jobs
+	same  []byte // as that of topic
+	rows  map[int64]line
+	list  []byte // first state of jobs
 	gone  *client.Problem
 	again time.Duration // 0: not before something changes
 }
@@ -183,11 +193,11 @@ func (t *topic) publish(l look, f found, now time.Time) (news bool) {
 	if f.state != nil && !bytes.Equal(f.same, t.same) {
 		t.same, t.state, t.stateAt, t.version = f.same, f.state, next, next
 	}
-	for id, text := range f.rows {
-		if old, known := t.rows[id]; known && bytes.Equal(old.text, text) {
+	for id, read := range f.rows {
+		if old, known := t.rows[id]; known && old.same(read) {
 			continue
 		}
-		t.rows[id], t.version = row{next, text}, next
+		t.rows[id], t.version = row{next, read}, next
 	}
 	if l.many {
 		clear(t.rows)

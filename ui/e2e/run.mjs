@@ -4,6 +4,7 @@
 import { createInterface } from 'node:readline';
 
 import { startBrowser, Watched } from './browser.mjs';
+import { Keys, noMouse } from './keyboard.mjs';
 
 const [name] = process.argv.slice(2);
 const world = JSON.parse(process.env.ADIT_WORLD ?? 'null');
@@ -14,11 +15,16 @@ if (!name || !world) {
 const { default: flow } = await import(`./flows/${name}.mjs`);
 const browser = await startBrowser();
 const opened = [];
-/** visit opens a browser of its own for somebody, who is logged in unless no name is given. */
+/**
+ * visit opens a browser of its own for somebody, who is logged in unless no name is given. Without a mouse, a touch of a
+ * pointer is a fault.
+ */
 const visit = async (username, options = {}) => {
   const watched = await Watched.open(browser, world.url, { secrets: world.secrets, ...options });
   watched.context.setDefaultTimeout(30_000);
   opened.push(watched);
+  watched.keys = new Keys(watched.page);
+  if (options.mouse === false) await noMouse(watched.page);
   if (username) await watched.logIn(username, world.password);
   return watched;
 };

@@ -305,7 +305,7 @@ export function statesOf({ jobs, source, destination }) {
       path: '/',
       wide: true,
       do: async (page) => {
-        await page.getByRole('button', { name: /researcher/ }).click();
+        await page.getByRole('button', { name: /researcher|admin/ }).click();
         await page.getByRole('menu').waitFor();
       },
     },

@@ -1,42 +1,50 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// What people do to a job: pause, continue, cancel, resume; a failure, its reason, and its cure.
+// What people do to a job, by the keyboard: pause, continue, cancel, resume; a failure and its reason; trying again.
 
-import { call, close, newJob, open } from '../jobs.mjs';
+import assert from 'node:assert/strict';
+
+import { close, newJob, open } from '../jobs.mjs';
 
 export default async function ({ world, visit }) {
   const manager = await visit('manager');
   await close(manager);
-  const owner = await visit('researcher');
-  const { page } = owner;
+  const owner = await visit('researcher', { mouse: false });
+  const { page, keys } = owner;
   const job = await newJob(
     owner,
     world.studies.slice(0, 2).map((s) => ({ study_instance_uid: s.uid })),
   );
   const status = (word) => page.getByText(word, { exact: true }).first().waitFor();
 
-  await page.goto(`/jobs/${job.id}`);
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.goto('/jobs');
+  await keys.type(/^Go to a job by its number/, `${job.id}`);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`/jobs/${job.id}`);
+  await keys.press(/^Pause/);
   await status('Pending · paused');
-  await page.getByRole('button', { name: 'Continue' }).click();
+  await keys.press(/^Continue/);
   await status('Pending');
-  const cancel = async () => {
-    await page.getByRole('button', { name: 'More' }).click();
-    await page.getByRole('menuitem', { name: /^Cancel/ }).click();
-  };
-  await cancel();
-  await page.getByRole('dialog').getByRole('button', { name: /^Keep/ }).click();
+  for (const no of ['Escape', 'Enter']) {
+    await keys.item(/^More/, /^Cancel/);
+    await page.locator('[role=dialog] button:focus', { hasText: /^Keep/ }).waitFor();
+    await page.keyboard.press(no);
+    await keys.back(/^More/);
+  }
   await status('Pending');
-  await page.locator('button:focus', { hasText: 'More' }).waitFor(); // the focus is back where it was
-  await cancel();
-  await page
-    .getByRole('dialog')
-    .getByRole('button', { name: /^Cancel job/ })
-    .click();
+  await keys.item(/^More/, /^Cancel/);
+  await page.locator('[role=dialog] button:focus').waitFor();
+  await keys.press(/^Cancel job/);
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
   await status('Canceled');
-  await page.getByRole('button', { name: 'Resume' }).click();
+  await keys.press(/^Resume/);
   await status('Pending');
+  // What is asked about ends meanwhile, and with it the button that the question came from.
+  await keys.item(/^More/, /^Cancel/);
+  await page.locator('[role=dialog] button:focus').waitFor();
   await open(manager);
   await status('Success');
+  await page.keyboard.press('Escape');
+  await page.locator('h1:focus').waitFor();
 
   // The destination is away in a way that counts: the study is not at the source. Then it is.
   const failed = await newJob(owner, [{ study_instance_uid: '1.2.826.0.1.3680043.8.498.404' }]);
@@ -48,12 +56,10 @@ export default async function ({ world, visit }) {
     .first()
     .waitFor();
   const download = page.waitForEvent('download');
-  await wrong
-    .getByRole('button', { name: /^Download/ })
-    .or(wrong.getByRole('link', { name: /^Download/ }))
-    .click();
+  await keys.press(/^Download/);
   await download;
-  await call(manager, 'POST', `/servers/PACS-A:pause`);
-  await page.goto('/jobs');
-  await page.getByText(String(failed.id), { exact: true }).first().waitFor();
+  const again = page.waitForResponse((r) => r.url().endsWith(`/jobs/${failed.id}:retry`));
+  await keys.press(/^Retry/);
+  assert.ok((await again).ok());
+  await status('Failure');
 }

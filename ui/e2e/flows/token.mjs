@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A token is made in the profile, and used by curl.
+// By the keyboard: a token is made in the profile, used by curl, and revoked.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -21,20 +21,30 @@ const curl = (world, token) =>
   );
 
 export default async function ({ world, visit }) {
-  const { page } = await visit('researcher');
-  await page.goto('/profile?tab=tokens');
-  await page.getByRole('textbox', { name: 'Description' }).fill('Nightly export');
-  await page.getByRole('button', { name: 'Create token' }).click();
+  const { page, keys } = await visit('researcher', { mouse: false });
+  await page.goto('/');
+  await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
+  await page.keyboard.press('Control+k');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.type('profile');
+  await page.getByRole('dialog').getByText('Profile and tokens').waitFor();
+  await page.keyboard.press('Enter');
+  await page.waitForURL('/profile');
+  await keys.press(/^Profile$/, 'ArrowRight');
+  await page.getByRole('heading', { name: 'Create a token' }).waitFor();
+  await keys.type(/^Description/, 'Nightly export');
+  await page.keyboard.press('Enter');
   const secret = (await page.getByText(/^[0-9a-f]{40}$/).innerText()).trim();
+  await keys.press(/^Copy the token/);
+  await page.getByText('Copied', { exact: true }).waitFor();
+  assert.equal(await page.evaluate(() => globalThis.navigator.clipboard.readText()), secret);
   assert.match(curl(world, secret), /"username":"researcher"[^]*\n200$/);
   await page.reload();
   await page.getByText('Nightly export').waitFor();
   assert.equal(await page.getByText(secret).count(), 0, 'a token is shown once');
-  await page.getByRole('button', { name: /^Revoke/ }).click();
-  await page
-    .getByRole('dialog')
-    .getByRole('button', { name: /^Revoke/ })
-    .click();
+  await keys.press(/^Revoke Nightly export/);
+  await page.getByRole('dialog').waitFor();
+  await keys.press(/^Revoke/);
   await page.getByText('Nightly export').waitFor({ state: 'hidden' });
   assert.match(curl(world, secret), /\n401$/);
 }

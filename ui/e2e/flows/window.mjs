@@ -6,7 +6,7 @@ import { close, newJob, open } from '../jobs.mjs';
 export default async function ({ world, visit }) {
   const manager = await visit('manager');
   const opens = await close(manager);
-  const { page, ...owner } = await visit('researcher');
+  const { page, ...owner } = await visit('researcher', { mouse: false });
   const job = await newJob({ page, ...owner }, [{ study_instance_uid: world.studies[1].uid }]);
   await page.goto(`/jobs/${job.id}`);
   const why = page.getByText(/PACS-A is closed for jobs/).first();

@@ -4,6 +4,7 @@ import { useMutation } from '@tanstack/react-query';
 import { lazy, Suspense, useRef, useState } from 'react';
 
 import type { Job } from '../api';
+import { giveFocus } from '../components/focus';
 import { useMe } from '../session/me';
 import { act, allowedActions, done, type JobAction, questionOf } from './actions';
 import { placeJob, reloadJobs } from './queries';
@@ -47,7 +48,7 @@ export function useActing(job: Job, onGone?: () => void): Acting {
       ask(undefined);
       if (now) placeJob(now);
       else {
-        from.current = document.querySelector<HTMLElement>('main h1');
+        from.current = null; // it goes with the job
         onGone?.();
       }
       reloadJobs(now ? 'counts' : 'all');
@@ -74,7 +75,7 @@ export function useActing(job: Job, onGone?: () => void): Acting {
     said: mutation.isSuccess ? done(mutation.variables, job) : '',
     asking,
     answer,
-    back: () => from.current?.focus(),
+    back: () => giveFocus(from.current),
   };
 }
 

@@ -17,6 +17,7 @@ import { asks, counts, isMass, nounOf } from '../components/jobs';
 import { final, total } from '../components/status';
 import { count } from '../format/numbers';
 import { can } from '../session/me';
+import { askJob } from './queries';
 
 /** JobAction is something that people do to a job. */
 export type JobAction =
@@ -210,28 +211,31 @@ export function done(action: JobAction, job: Job): string {
 
 /** act does an action, and gives the job as it is then; null: it is gone. */
 export async function act(action: JobAction, id: number): Promise<Job | null> {
+  if (action !== 'delete') return askJob(() => sent(action, id));
+  await deleteJob({ path: { id } });
+  return null;
+}
+
+function sent(action: Exclude<JobAction, 'delete'>, id: number): Promise<{ data: Job }> {
   const path = { id };
   switch (action) {
     case 'verify':
-      return (await verifyJob({ path })).data;
+      return verifyJob({ path });
     case 'continue':
-      return (await continueJob({ path })).data;
+      return continueJob({ path });
     case 'pause':
-      return (await pauseJob({ path })).data;
+      return pauseJob({ path });
     case 'retry':
-      return (await retryJob({ path })).data;
+      return retryJob({ path });
     case 'resume':
-      return (await resumeJob({ path })).data;
+      return resumeJob({ path });
     case 'hurry':
-      return (await changeJob({ path, body: { urgent: true } })).data;
+      return changeJob({ path, body: { urgent: true } });
     case 'unhurry':
-      return (await changeJob({ path, body: { urgent: false } })).data;
+      return changeJob({ path, body: { urgent: false } });
     case 'cancel':
-      return (await cancelJob({ path })).data;
+      return cancelJob({ path });
     case 'restart':
-      return (await restartJob({ path })).data;
-    case 'delete':
-      await deleteJob({ path });
-      return null;
+      return restartJob({ path });
   }
 }

@@ -3,13 +3,13 @@
 import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useCallback, useEffect, useRef } from 'react';
 
-import { getJob, type Job, type Me, queries } from '../api';
+import { askAgain, getJob, type Job, type Me, queries } from '../api';
 import { final, statusWords } from '../components/status';
 import { Kept, useKept } from '../kept';
 import { useLive, useTopic } from '../live';
 import { meKey, useMe } from '../session/me';
 import { jobEnded, toldOf } from './endings';
-import { placeJob, reloadJobs } from './queries';
+import { askJob, placeJob, reloadJobs } from './queries';
 
 const countEvery = 2000; // milliseconds between two counts of jobs
 
@@ -61,10 +61,7 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
   const lookAfter = (now: Job[]) => {
     for (const id of new Set([...running.current, ...toldOf()])) {
       if (now.some((j) => j.id === id)) continue;
-      getJob({ path: { id } }).then(
-        ({ data }) => see(data),
-        () => running.current.delete(id), // it is gone
-      );
+      askJob(() => getJob({ path: { id } })).then(see, () => running.current.delete(id)); // else it is gone
     }
   };
   useTopic('jobs', (event) => {
@@ -87,6 +84,6 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
     if (lost) missed.current = true;
     if (!live || !missed.current) return;
     missed.current = false;
-    void queries.invalidateQueries();
+    askAgain();
   }, [live, lost]);
 }

@@ -7,8 +7,10 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query';
+import { useEffect, useRef } from 'react';
 
 import {
+  askAgain,
   countJobs,
   getJob,
   getTask,
@@ -21,7 +23,7 @@ import {
   type Task,
 } from '../api';
 import { final } from '../components/status';
-import { useTopic } from '../live';
+import { ask, type Newest, useTopic } from '../live';
 
 /** JobFilter chooses jobs, in the words of the API. */
 export type JobFilter = NonNullable<Parameters<typeof listJobs>[0]>['query'];
@@ -36,8 +38,11 @@ const perPage = 50;
 export function useJobs(filter: JobFilter) {
   return useInfiniteQuery({
     queryKey: [...listsKey, filter],
-    queryFn: async ({ pageParam }) =>
-      (await listJobs({ query: { ...filter, limit: perPage, cursor: pageParam } })).data,
+    queryFn: ({ pageParam }) =>
+      ask(
+        () => listJobs({ query: { ...filter, limit: perPage, cursor: pageParam } }),
+        (page, newest) => ({ ...page, items: page.items.map((job) => newestJob(job, newest)) }),
+      ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_cursor,
     placeholderData: keepPreviousData,
@@ -63,7 +68,10 @@ export function placeJob(job: Job): boolean {
   queries.setQueryData<Job>(jobKey(job.id), (was) => was && job);
   let known = true;
   for (const [key, data] of queries.getQueriesData<JobPages>({ queryKey: listsKey })) {
-    if (!data?.pages) continue;
+    if (!data?.pages) {
+      known = false; // it may be read already, and on its way
+      continue;
+    }
     if (!data.pages.some((p) => p.items.some((j) => j.id === job.id))) {
       known = false;
       continue;
@@ -78,15 +86,20 @@ export function placeJob(job: Job): boolean {
 
 /** reloadJobs has the counts of jobs asked for anew, or their lists as well. */
 export function reloadJobs(what: 'counts' | 'all' = 'all'): void {
-  void queries.invalidateQueries({ queryKey: what === 'all' ? ['jobs'] : countsKey });
+  askAgain({ queryKey: what === 'all' ? ['jobs'] : countsKey });
 }
+
+const newestJob = (job: Job, newest: Newest) => newest(`job:${job.id}`, job);
+
+/** askJob asks for a job, be it by doing something to it, and gives it as it is then. */
+export const askJob = (send: () => Promise<{ data: Job }>): Promise<Job> => ask(send, newestJob);
 
 /** useJob gives a job as it is at every moment. */
 export function useJob(id: number) {
   const client = useQueryClient();
   const query = useQuery({
     queryKey: jobKey(id),
-    queryFn: async () => (await getJob({ path: { id } })).data,
+    queryFn: () => askJob(() => getJob({ path: { id } })),
     staleTime: Infinity,
   });
   useTopic(`job:${id}`, (event) => {
@@ -96,27 +109,29 @@ export function useJob(id: number) {
       return;
     }
     if (event.job) {
-      const was = client.getQueryData<Job>(jobKey(id));
-      const failed = (j?: Job) => (j ? j.tasks.failure + j.tasks.warning : 0);
       client.setQueryData(jobKey(id), event.job);
-      if (failed(was) !== failed(event.job) || final(event.job.status) !== final(was?.status ?? '')) {
-        void client.invalidateQueries({ queryKey: [...jobKey(id), 'failures'] });
-      }
     }
     if (event.tasks) placeTasks(id, event.tasks);
     if (event.reload || event.first || event.removed) {
-      void client.invalidateQueries({ queryKey: tasksKey(id) });
+      askAgain({ queryKey: tasksKey(id) });
     }
   });
   return query;
 }
 
 /** useFailures tells why tasks of a job failed or have warnings. */
-export function useFailures(id: number, enabled: boolean) {
+export function useFailures({ id, status, tasks }: Job) {
+  // Whoever has told the job's numbers: other ones have other reasons.
+  const state = `${tasks.failure} ${tasks.warning} ${final(status)}`;
+  const seen = useRef(state);
+  useEffect(() => {
+    if (seen.current !== state) askAgain({ queryKey: [...jobKey(id), 'failures'] });
+    seen.current = state;
+  }, [id, state]);
   return useQuery({
     queryKey: [...jobKey(id), 'failures'],
     queryFn: async () => (await listFailures({ path: { id } })).data,
-    enabled,
+    enabled: tasks.failure + tasks.warning > 0,
   });
 }
 
@@ -126,7 +141,7 @@ export const block = 100;
 
 /** reloadTasks has what is shown of a job's tasks asked for anew. */
 export function reloadTasks(id: number): void {
-  void queries.invalidateQueries({ queryKey: tasksKey(id) });
+  askAgain({ queryKey: tasksKey(id) });
 }
 
 type TaskBlock = { items: Task[] };
@@ -136,13 +151,21 @@ export function useTaskBlocks(id: number, status: string | undefined, blocks: nu
   return useQueries({
     queries: blocks.map((n) => ({
       queryKey: [...tasksKey(id), status ?? '', n],
-      queryFn: async (): Promise<TaskBlock> => {
+      queryFn: (): Promise<TaskBlock> => {
         const query = {
           limit: block,
           skip: n * block,
           status: status ? [status as Task['status']] : undefined,
         };
-        return (await listTasks({ path: { id }, query })).data;
+        return ask(
+          () => listTasks({ path: { id }, query }),
+          (page, newest) => {
+            const tasks = page.items.map((t) => newest(`task:${t.id}`, t));
+            const here = tasks.filter((t) => !status || t.status === status);
+            if (here.length < tasks.length) askAgain({ queryKey: [...tasksKey(id), status] }); // others have moved up
+            return { ...page, items: here };
+          },
+        );
       },
       staleTime: 60_000,
     })),
@@ -158,11 +181,10 @@ function placeTasks(job: number, changed: Task[]): void {
   const news = new Map(changed.map((t) => [t.id, t]));
   for (const [key, data] of queries.getQueriesData<TaskBlock>({ queryKey: tasksKey(job) })) {
     const status = key[2] as string | undefined;
-    if (!data?.items) continue;
-    const here = new Set(data.items.map((t) => t.id).filter((id) => news.has(id)));
+    const here = new Set(data?.items.map((t) => t.id).filter((id) => news.has(id)));
     const moved = status && changed.some((t) => (t.status === status) !== here.has(t.id));
-    if (moved) void queries.invalidateQueries({ queryKey: key });
-    else if (here.size > 0)
+    if (moved) askAgain({ queryKey: key });
+    else if (data?.items && here.size > 0)
       queries.setQueryData<TaskBlock>(key, { ...data, items: data.items.map((t) => news.get(t.id) ?? t) });
   }
   for (const t of changed)
@@ -184,7 +206,11 @@ export function useTask(job: number, seq: number) {
   const id = found.data;
   const query = useQuery({
     queryKey: ['task', id],
-    queryFn: async () => (await getTask({ path: { id: id ?? 0 } })).data,
+    queryFn: () =>
+      ask(
+        () => getTask({ path: { id: id ?? 0 } }),
+        (task, newest) => ({ ...newest(`task:${task.id}`, task), series: task.series }),
+      ),
     enabled: id !== undefined,
     staleTime: Infinity,
   });
@@ -196,7 +222,7 @@ export function useTask(job: number, seq: number) {
     const task = event.task;
     if (task) client.setQueryData<Task>(['task', id], (was) => was && { ...task, series: was.series });
     // The event has no series: they are asked for when the task has come further.
-    void client.invalidateQueries({ queryKey: ['task', id] });
+    askAgain({ queryKey: ['task', id] });
   });
   return { ...query, error: found.error ?? query.error };
 }

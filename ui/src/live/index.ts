@@ -5,6 +5,8 @@ import { useEffect, useRef, useSyncExternalStore } from 'react';
 import type { LiveEvent } from '../api';
 import { Live, type State } from './socket';
 
+export { ask, type Newest } from './news';
+
 /** seemsRefused finds out whether one is still logged in; the session sets it. */
 let seemsRefused = (): void => undefined;
 export function onRefused(f: () => void): void {

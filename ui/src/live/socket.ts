@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { LiveEvent, LiveRequest, LiveSearch } from '../api/gen';
+import { hear } from './news';
 
 /** State is whether what pages show is up to date. */
 export type State = {
@@ -135,6 +136,7 @@ export class Live {
     const listeners = [...(this.topics.get(topic) ?? [])];
     const over = event.ended ?? (event.found?.done && !event.found.failed);
     if (over && isSearch(topic)) this.topics.delete(topic);
+    hear(event);
     for (const listener of listeners) listener(event);
   }
 

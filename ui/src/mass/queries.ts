@@ -7,6 +7,7 @@ import type { Job } from '../api';
 import { isMass } from '../components/jobs';
 import { jobKey } from '../jobs/queries';
 import {
+  askAgain,
   getMassTransfer,
   listPartitions,
   listVolumes,
@@ -75,7 +76,7 @@ function useFreshness(job: Job, enabled: boolean): void {
     timer.current ??= setTimeout(
       () => {
         timer.current = undefined;
-        void client.invalidateQueries({ queryKey: massKey(id) });
+        askAgain({ queryKey: massKey(id) });
       },
       every * Math.max(1, pagesShown(client, id) / 4),
     );
@@ -84,8 +85,7 @@ function useFreshness(job: Job, enabled: boolean): void {
 
 /** reloadMass has everything of a mass transfer asked for anew. */
 export function useReloadMass(id: number): () => void {
-  const client = useQueryClient();
-  return () => void client.invalidateQueries({ queryKey: massKey(id) });
+  return () => askAgain({ queryKey: massKey(id) });
 }
 
 /** VolumeStatus is a status that a series of a mass transfer can have. */

@@ -2,9 +2,9 @@
 
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 
-import { listNodes, listServersNow, type Node, type ServerNow } from '../api';
+import { askAgain, listNodes, listServersNow, type Node, type ServerNow } from '../api';
 import { clock, when } from '../format/times';
-import { useTopic } from '../live';
+import { ask, useTopic } from '../live';
 
 const nowKey = ['servers', 'now'];
 
@@ -13,7 +13,10 @@ export function useServersNow() {
   const client = useQueryClient();
   const query = useQuery({
     queryKey: nowKey,
-    queryFn: async () => (await listServersNow()).data.items,
+    queryFn: () =>
+      ask(listServersNow, (page, newest) => ({ ...page, items: newest('servers', page.items) })).then(
+        (page) => page.items,
+      ),
     staleTime: Infinity,
   });
   useTopic('servers', (event) => {
@@ -26,7 +29,7 @@ export function useServersNow() {
         .map((s) => s.name)
         .sort()
         .join('\n');
-    if (was && names(was) !== names(event.servers)) void client.invalidateQueries({ queryKey: nodesKey });
+    if (was && names(was) !== names(event.servers)) askAgain({ queryKey: nodesKey });
   });
   return query;
 }

@@ -6,6 +6,7 @@ import { type SyntheticEvent, useState, useSyncExternalStore } from 'react';
 
 import { confirmSession, beginSession, type Me, problem } from '../api';
 import { answer, asked, onAsked } from '../api/gate';
+import { useFocusKept } from '../components/focus';
 import { Note } from '../components/layout';
 import { live } from '../live';
 import { meKey } from './me';
@@ -14,6 +15,7 @@ import { tellTabs } from './tabs';
 /** Gate asks for the login that has ended, or for the password again, above whatever page is open. */
 export default function Gate() {
   const ask = useSyncExternalStore(onAsked, asked);
+  const back = useFocusKept(ask !== null);
   return (
     <>
       <Modal
@@ -23,6 +25,8 @@ export default function Gate() {
         title="Your session has ended"
         closeOnEscape={false}
         closeOnClickOutside={false}
+        returnFocus={false}
+        onExitTransitionEnd={back}
       >
         <LogInAgain />
       </Modal>
@@ -30,6 +34,8 @@ export default function Gate() {
         opened={ask === 'confirm'}
         onClose={() => answer('confirm', false)}
         title="Your password, please"
+        returnFocus={false}
+        onExitTransitionEnd={back}
       >
         <Confirm />
       </Modal>

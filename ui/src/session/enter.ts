@@ -6,7 +6,7 @@ import { getMe, listNodes, type Me, Problem, queries } from '../api';
 import { guard } from '../api/gate';
 import { setDateFormat } from '../format/times';
 import { live, onRefused } from '../live';
-import { meKey } from './me';
+import { askMe, meKey } from './me';
 import { hearTabs } from './tabs';
 
 let later = false; // "Do this later": until the page is loaded anew
@@ -21,7 +21,7 @@ export async function known(path: string): Promise<Me> {
   try {
     const me = await queries.query({
       queryKey: meKey,
-      queryFn: async () => (await getMe()).data,
+      queryFn: () => askMe(getMe),
       staleTime: 'static',
       retry: false,
     });

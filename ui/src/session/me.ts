@@ -3,6 +3,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 
 import { changeMe, getMe, type Me, type Preferences } from '../api';
+import { ask } from '../live';
 
 /** Permission is something that groups let their people do, as the API names it. */
 export type Permission =
@@ -20,11 +21,15 @@ export type Permission =
 
 export const meKey = ['me'];
 
+/** askMe asks who one is, be it by changing something of it, and gives what holds then. */
+export const askMe = (send: () => Promise<{ data: Me }>): Promise<Me> =>
+  ask(send, (me, newest) => newest('me', me));
+
 /** Everything behind the login is drawn only when oneself is known: Root waits for it. */
 export function useMe(): Me {
   const { data } = useQuery({
     queryKey: meKey,
-    queryFn: async () => (await getMe()).data,
+    queryFn: () => askMe(getMe),
     staleTime: Infinity,
   });
   if (!data) throw new Error('useMe outside of the pages that need a login');
@@ -47,7 +52,7 @@ export function usePreferences(): [Preferences, (change: Preferences) => void] {
   const me = useMe();
   const client = useQueryClient();
   const { mutate } = useMutation({
-    mutationFn: async (change: Preferences) => (await changeMe({ body: { preferences: change } })).data,
+    mutationFn: (change: Preferences) => askMe(() => changeMe({ body: { preferences: change } })),
     onMutate: (change) =>
       client.setQueryData<Me>(
         meKey,

@@ -15,7 +15,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { lazy, type Ref, Suspense, useRef, useState } from 'react';
 
 import { changeMe, endSession } from '../api';
-import { meKey, useMe } from '../session/me';
+import { askMe, meKey, useMe } from '../session/me';
 import { type Scheme, useScheme } from '../session/scheme';
 import { tellTabs } from '../session/tabs';
 import { UserButton } from './UserButton';
@@ -56,7 +56,7 @@ function OpenMenu({ ref, onAbout }: OpenMenuProps) {
   const client = useQueryClient();
   const [scheme, choose] = useScheme();
   const join = async (active_group: string) => {
-    client.setQueryData(meKey, (await changeMe({ body: { active_group } })).data);
+    client.setQueryData(meKey, await askMe(() => changeMe({ body: { active_group } })));
   };
   const leave = async () => {
     await endSession().catch(() => undefined);

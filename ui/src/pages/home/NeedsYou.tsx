@@ -44,7 +44,7 @@ export function NeedsYou({ jobs }: { jobs: Job[] }) {
 }
 
 function Need({ job }: { job: Job }) {
-  const { data } = useFailures(job.id, true);
+  const { data } = useFailures(job);
   const acting = useActing(job);
   const Icon = statusIcons[job.status];
   const groups = data?.items;

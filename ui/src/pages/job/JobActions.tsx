@@ -34,6 +34,7 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
     if (none && document.activeElement === document.body) document.querySelector('h1')?.focus();
   }, [none]);
   const [used, use] = useState(false);
+  if (none && used) use(false); // else it would open by itself when there is something again
   const button = (
     <Button
       variant="default"

@@ -70,7 +70,7 @@ function Shown({ job }: { job: Job }) {
     tasks.current?.scrollIntoView({ block: 'start' });
   };
   const troubled = job.tasks.failure + job.tasks.warning > 0;
-  const failures = useFailures(job.id, troubled);
+  const failures = useFailures(job);
   const retryHelps = failures.data?.items.some((g) => g.retry_helps) ?? false;
   const query = asks(job);
   const found = useResults(job, query);

@@ -144,6 +144,8 @@ const RowMenu = lazy(load);
 function Actions({ acting }: { acting: Acting }) {
   const [used, use] = useState(false);
   const { job, allowed } = acting;
+  const something = allowed.length > 0 || job.deidentified !== undefined;
+  if (!something && used) use(false); // else it would open by itself when there is something again
   const button = (
     <IconButton
       label={`Actions of job ${job.id}`}
@@ -156,9 +158,7 @@ function Actions({ acting }: { acting: Acting }) {
   );
   return (
     <>
-      {(allowed.length > 0 || job.deidentified) && (
-        <Suspense fallback={button}>{used ? <RowMenu acting={acting} /> : button}</Suspense>
-      )}
+      {something && <Suspense fallback={button}>{used ? <RowMenu acting={acting} /> : button}</Suspense>}
       <ActingDialog acting={acting} />
     </>
   );

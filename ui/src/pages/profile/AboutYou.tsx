@@ -7,7 +7,7 @@ import { type ComponentProps, type SyntheticEvent, useState } from 'react';
 import { changeMe, type Me, problem } from '../../api';
 import { Section } from '../../components/layout';
 import { Failed } from '../../components/states';
-import { meKey } from '../../session/me';
+import { askMe, meKey } from '../../session/me';
 import c from './Profile.module.css';
 import { changes, type Person, personOf } from './words';
 
@@ -17,7 +17,7 @@ export function AboutYou({ me }: { me: Me }) {
   const [person, setPerson] = useState(() => personOf(me));
   const change = changes(me, person);
   const save = useMutation({
-    mutationFn: async () => (await changeMe({ body: change })).data,
+    mutationFn: () => askMe(() => changeMe({ body: change })),
     onSuccess: (now) => {
       client.setQueryData(meKey, now);
       setPerson(personOf(now));

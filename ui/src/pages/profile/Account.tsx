@@ -6,7 +6,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { changeMe } from '../../api';
 import { Facts, Section } from '../../components/layout';
 import { Failed } from '../../components/states';
-import { meKey, useMe } from '../../session/me';
+import { askMe, meKey, useMe } from '../../session/me';
 import { inOrder, permissionWords } from '../../session/permissions';
 import { AboutYou } from './AboutYou';
 import { OwnPassword } from './OwnPassword';
@@ -70,7 +70,7 @@ export default function Account() {
 function ActiveGroup({ groups, active }: { groups: string[]; active: string }) {
   const client = useQueryClient();
   const join = useMutation({
-    mutationFn: async (active_group: string) => (await changeMe({ body: { active_group } })).data,
+    mutationFn: (active_group: string) => askMe(() => changeMe({ body: { active_group } })),
     onSuccess: (me) => client.setQueryData(meKey, me),
   });
   return (
