@@ -453,6 +453,14 @@ type QueryResult struct {
 	Instances         int32
 }
 
+type ReadSeries struct {
+	ServerID  int64
+	StudyUid  string
+	SeriesUid string
+	Store     uuid.UUID
+	Since     time.Time
+}
+
 type Recurrence struct {
 	ID          int64
 	OwnerID     int64

@@ -141,6 +141,9 @@ func (s *server) readSeries(ctx context.Context) {
 		return
 	}
 	s.engine.Reading.SetCache(cache)
+	if s.cluster != nil {
+		s.cluster.Stores[cache.ID()] = cache
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	go s.engine.Reading.Keep(ctx)
 	s.atEnd(stop)

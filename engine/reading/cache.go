@@ -20,9 +20,10 @@ import (
 // Cache is the folder of series that somebody reads: as their server sent them, one file each, which only the user who
 // runs ADIT can read. It is safe for concurrent use.
 type Cache struct {
-	id  uuid.UUID
-	dir string
-	max int64
+	id   uuid.UUID
+	dir  string
+	max  int64
+	gone func(seriesKey) // is told of what is not there any more; nil: nobody has to know
 
 	mu   sync.Mutex
 	used int64
@@ -121,6 +122,9 @@ func (c *Cache) drop(now time.Time, room int64) {
 func (c *Cache) forget(e *entry) {
 	if c.all[e.key] == e {
 		delete(c.all, e.key)
+		if c.gone != nil {
+			go c.gone(e.key)
+		}
 	}
 	c.used -= e.remove()
 }

@@ -31,7 +31,7 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 	}
 	key := seriesKey{r.node.ID, r.wish.Study, series}
 	e, there, err := r.svc.cache.join(key, func(ctx context.Context, e *entry) error {
-		return r.svc.fetch(ctx, r.node, e)
+		return r.svc.fetchOnce(ctx, r.node, e)
 	})
 	if there {
 		r.svc.retrieves.WithLabelValues(r.node.Name, held).Inc()

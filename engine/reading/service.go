@@ -55,7 +55,12 @@ func New(b *base.Base, ofNodes *nodes.Service, ofProjects *projects.Service, ofR
 }
 
 // SetCache gives the service the disk that it needs. It is called once, before the first request.
-func (svc *Service) SetCache(c *Cache) { svc.cache = c }
+func (svc *Service) SetCache(c *Cache) {
+	svc.cache = c
+	if svc.Config.Cluster {
+		c.gone = svc.dropped
+	}
+}
 
 // Keep removes what nobody has read for a while, until the context ends.
 func (svc *Service) Keep(ctx context.Context) {
@@ -65,6 +70,9 @@ func (svc *Service) Keep(ctx context.Context) {
 		select {
 		case now := <-tick.C:
 			svc.cache.Expire(now)
+			if _, err := svc.Q.DeleteOldReadSeries(ctx); err != nil {
+				svc.Log.WarnContext(ctx, "old series can't be forgotten now", "err", err)
+			}
 		case <-ctx.Done():
 			return
 		}
