@@ -77,7 +77,7 @@ def check(*checks):
         except Exception as error:
             failed = True
             mine = [f for f in traceback.extract_tb(error.__traceback__) if os.path.dirname(f.filename) == os.getcwd()]
-            print(f"{one.__name__}: {error!r}", *traceback.format_list(mine[1:]), sep="\n", file=sys.stderr)
+            print(f"{one.__name__}: {type(error).__name__}: {error}", *traceback.format_list(mine[1:]), sep="\n", file=sys.stderr)
     if failed:
         sys.exit(1)
     json.dump([one.__name__ for one in checks], sys.stdout)
