@@ -146,7 +146,7 @@ func message(r Row, host string) (auditMessage, bool) {
 		m.query(r, host)
 	case r.Action == ActRead:
 		m.access(r, host)
-	case r.Action == ActBegin, r.Action == ActTransfer:
+	case r.Action == ActBegin, r.Action == ActTransfer, r.Action == ActStoring, r.Action == ActStore:
 		m.transfer(r, host)
 	default:
 		kind, ok := alerts[resource]
@@ -217,10 +217,13 @@ func (m *auditMessage) transfer(r Row, host string) {
 	}
 	_ = json.Unmarshal([]byte(r.Detail), &detail)
 	source := participant{UserID: r.Source, Roles: []coded{roleSource}}
+	if r.Source == "" { // who stores has it from their own machine
+		source.UserID = r.Peer
+	}
 	destination := participant{UserID: r.Destination, Roles: []coded{roleDestination}}
 	m.Event.ID = eventTransferred
 	switch {
-	case r.Action == ActBegin:
+	case r.Action == ActBegin, r.Action == ActStoring:
 		m.Event.ID = eventBegin
 	case detail.Folder:
 		m.Event.ID, m.Event.Action = eventExport, "R"

@@ -79,6 +79,7 @@ type commands struct {
 	Completion   completion.Cmd  `cmd:"" help:"Print a script that lets a shell complete adit's commands."`
 	Version      versionCmd      `cmd:"" help:"Show the version."`
 	Licenses     licensesCmd     `cmd:"" help:"Show the licences of ADIT and of everything linked into it."`
+	Render       renderCmd       `cmd:"" hidden:"" help:"Make pictures of frames; adit serve runs it."`
 }
 
 // Main runs a command line and returns the exit code. Where a shell asks for completions, it gives these. The first

@@ -35,6 +35,7 @@ import (
 	"github.com/adit-go/adit/engine/recurring"
 	"github.com/adit-go/adit/engine/retrieve"
 	"github.com/adit-go/adit/engine/sink"
+	"github.com/adit-go/adit/engine/store"
 	"github.com/adit-go/adit/engine/transfer"
 	"github.com/adit-go/adit/engine/verify"
 	"github.com/adit-go/adit/people"
@@ -53,6 +54,7 @@ type Engine struct {
 	Verify       *verify.Service
 	Retrieve     *retrieve.Service
 	Transfer     *transfer.Service
+	Store        *store.Service
 	BatchQuery   *batchquery.Service
 	BatchJobs    *batchjobs.Service
 	Mass         *mass.Service
@@ -78,9 +80,11 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 	e.Retrieve = retrieve.New(b, e.Nodes, e.Receive)
 	e.Reading = reading.New(b, e.Nodes, e.Projects, e.Retrieve)
 	e.Verify = verify.New(b, func() bool { return e.Retrieve.Inbox().Listens() })
+	sinks := sink.New(b, e.Nodes)
+	e.Store = store.New(b, e.Nodes, sinks)
 	e.Transfer = transfer.New(b, transfer.Rooms{
 		Nodes: e.Nodes, Projects: e.Projects, Jobs: e.Jobs,
-		Lease: e.Lease, Ledger: ledger.New(b), Sink: sink.New(b, e.Nodes),
+		Lease: e.Lease, Ledger: ledger.New(b), Sink: sinks,
 		Receive: e.Receive, Quarantine: e.Quarantine, Verify: e.Verify, Retrieve: e.Retrieve,
 	})
 	asks := inquiry.New(b, e.Nodes, e.Lease)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/adit-go/adit/http/dicomweb"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/route"
 )
@@ -22,12 +23,12 @@ const (
 )
 
 // arrived has the first route.SmallBody bytes of a body read before the request takes a place of any kind: whoever
-// sends slowly keeps nobody out. What is longer is read where it is known who sends it.
+// sends slowly keeps nobody out. What is longer is read where it is known who sends it, and so is what is stored.
 func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 	on := route.NewCrowd[string](maxArriving)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+			if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 || dicomweb.Stores(r) {
 				next.ServeHTTP(w, r)
 				return
 			}

@@ -403,3 +403,86 @@ func TestWADOFrames(t *testing.T) {
 	_ = got.Body.Close()
 	require.Equal(t, pixels(plain), body)
 }
+
+// TestWADOWhole: nothing that is not whole is given as the whole, whatever a server says; what it refuses one way is
+// asked for another way; and what lies in an archive is not brought back to be looked at.
+func TestWADOWhole(t *testing.T) {
+	study := phantom.New(903, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "WHOLE-1", Name: "Whole^One"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 8, Rows: 64, Columns: 64}},
+	})
+	list := study.Instances()
+	both := client.Supports{StudyRootFind: true, StudyRootGet: true, QIDO: true, WADO: true}
+	dimse, web := client.Supports{StudyRootFind: true, StudyRootGet: true}, client.Supports{QIDO: true, WADO: true}
+	for name, c := range map[string]struct {
+		supports client.Supports
+		faults   pacs.Misbehave
+		status   int  // of the answer
+		broken   bool // it breaks off
+		gets     int  // C-GETs
+	}{
+		"C-GET":                                   {supports: dimse, status: 200, gets: 1},
+		"WADO-RS":                                 {supports: web, status: 200},
+		"WADO-RS is away":                         {supports: both, faults: pacs.Misbehave{Web: pacs.WebFaults{Retrieve: pacs.WebRetrieveFaults{AnswerFaults: pacs.WebAnswerFaults{Status: 501}}}}, status: 200, gets: 1},
+		"Success after five of eight, then all":   {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{First: 1, SuccessAfter: 5}}, status: 200, gets: 2},
+		"Success after five of eight, each time":  {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Refuse: []string{list[7].SOPInstanceUID}}}, broken: true, status: 200, gets: 3},
+		"success, 0 of 0":                         {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Empty: true}}, status: 502},
+		"the connection is lost in an object":     {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{DropAtObject: 4, DropAfterBytes: 900}}, broken: true, status: 200},
+		"the connection is lost before the first": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{DropAtObject: 1}}, status: 502},
+		"an object inside of another study": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Inside: map[string]map[dict.Tag]string{
+			list[3].SOPInstanceUID: {dict.StudyInstanceUID: "1.2.3"},
+		}}}, broken: true, status: 200},
+		"every object twice": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{TwiceAll: true}}, status: 200, gets: 1},
+		"the list lacks one": {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{Unlisted: []string{list[2].SOPInstanceUID}}}, status: 200, gets: 1},
+		"no IMAGE level":     {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, status: 200, gets: 1},
+		"nearline":           {supports: dimse, faults: pacs.Misbehave{Archive: pacs.ArchiveFaults{Availability: "NEARLINE"}}, status: 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := pacs.Start(pacs.Config{
+				AETitle: "PACS", Studies: []*phantom.Study{study}, Web: &pacs.WebConfig{}, Misbehave: c.faults,
+			})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, p.Close()) })
+			s := newSite(t)
+			s.addServer("PACS", "PACS", func(set *client.ServerSettings) {
+				set.Host, set.Port, set.Supports = "127.0.0.1", p.Port(), c.supports
+				if c.supports.WADO {
+					set.DICOMweb.RootURL = p.WebURL()
+				}
+			})
+			got := s.get(t.Context(), "/dicom-web/PACS/studies/"+study.StudyInstanceUID)
+			body, err := io.ReadAll(got.Body)
+			_ = got.Body.Close()
+			require.Equal(t, c.status, got.StatusCode, "%.300s", body)
+			if c.broken {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			if c.status != 200 {
+				require.NotContains(t, string(body), study.Spec.Patient.ID)
+				return
+			}
+			require.Equal(t, len(list), strings.Count(string(body), "Content-Type: application/dicom;"))
+			if c.gets > 0 {
+				require.Len(t, p.Recorder().Log().Gets, c.gets)
+			}
+		})
+	}
+	p, err := pacs.Start(pacs.Config{
+		AETitle: "PACS", Studies: []*phantom.Study{study},
+		Misbehave: pacs.Misbehave{Archive: pacs.ArchiveFaults{Availability: "NEARLINE"}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	s := newSite(t)
+	s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = "127.0.0.1", p.Port() })
+	at := "/dicom-web/PACS/studies/" + study.StudyInstanceUID
+	series := at + "/series/" + study.Series[0].SeriesInstanceUID
+	for _, path := range []string{
+		at + "/metadata", series + "/metadata", series + "/instances/" + list[0].SOPInstanceUID + "/frames/1",
+	} {
+		require.Equal(t, 409, s.send("GET", path, "").StatusCode, path)
+	}
+	require.Empty(t, p.Recorder().Log().Gets, "nothing is brought back from the archive to be looked at")
+}

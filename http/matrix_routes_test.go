@@ -54,6 +54,11 @@ var routes = []row{
 	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "1")},
 	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "7FE00010")},
 
+	{route: "POST /dicom-web/{ae_title}/studies", want: every(409), needs: destination, hidden: true, on: named("DST"), header: storing, body: storeBody("no object")},
+	{route: "POST /dicom-web/{ae_title}/studies/{study}", want: every(409), needs: destination, hidden: true, on: below("DST", "1.2.3"), header: storing, body: storeBody("no object")},
+	{route: "POST /api/dicom-web/{ae_title}/stowrs/studies", want: every(200), needs: destination, hidden: true, on: named("DST"), header: storing, body: storeBody(fileOf(storedStudy.Instances()[0]))},
+	{route: "POST /api/dicom-web/{ae_title}/stowrs/studies/{study}", want: every(200), needs: destination, hidden: true, on: below("DST", storedStudy.StudyInstanceUID), header: storing, body: storeBody(fileOf(storedStudy.Instances()[0]))},
+
 	{route: "GET /api/v1/live", want: every(426)}, // TestLive has what comes after the upgrade
 	{route: "GET /api/v1/me", want: every(200)},
 	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},

@@ -117,21 +117,28 @@ func panicked(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// maxRequests is how many requests are served at once; each costs a goroutine and may cost a connection to the
-// database.
-const maxRequests = 256
+// How many requests are served at once; each costs a goroutine and may cost a connection to the database. Those of
+// DICOMweb, which may last as long as a study takes, keep nobody out of the rest.
+const (
+	maxRequests         = 256
+	maxDICOMwebRequests = 512
+)
 
-// limited refuses what is beyond the limit, health excepted.
+// limited refuses what is beyond the limits, health excepted.
 func limited(next http.Handler) http.Handler {
-	slots := make(chan struct{}, maxRequests)
+	slots, web := make(chan struct{}, maxRequests), make(chan struct{}, maxDICOMwebRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/dicom-web/") {
+		of := slots
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/dicom-web/"), strings.HasPrefix(r.URL.Path, "/api/dicom-web/"):
+			of = web
+		case !strings.HasPrefix(r.URL.Path, "/api/"):
 			next.ServeHTTP(w, r)
 			return
 		}
 		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
+		case of <- struct{}{}:
+			defer func() { <-of }()
 			next.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Retry-After", "1")

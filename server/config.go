@@ -42,7 +42,7 @@ type HTTPConfig struct {
 	TLSKey         string
 	PublicURL      string
 	TrustedProxies []string
-	SeriesCacheGB  int
+	SeriesCacheGB  float64
 	AdminListen    string
 }
 

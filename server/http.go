@@ -134,7 +134,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 func (s *server) readSeries(ctx context.Context) {
 	const gigabyte = 1e9
 	cache, err := reading.OpenCache(
-		filepath.Join(s.cfg.DataDir, "series-cache"), int64(s.cfg.HTTP.SeriesCacheGB)*gigabyte,
+		filepath.Join(s.cfg.DataDir, "series-cache"), int64(s.cfg.HTTP.SeriesCacheGB*gigabyte),
 	)
 	if err != nil {
 		s.log.ErrorContext(ctx, "nothing can be read by DICOMweb", "err", err)

@@ -26,6 +26,7 @@ type Base struct {
 	People  *people.Service
 	Door    *door.Door
 	Paces   *door.Paces
+	Credit  *door.Credit // what all who buffer instances may hold
 	Metrics *Metrics
 	Log     *slog.Logger
 	Config  Config
@@ -36,9 +37,11 @@ type Base struct {
 // New returns the base of an engine on a migrated database. The door must hold slots in the name of the same member
 // that claims tasks.
 func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Logger, cfg Config) *Base {
+	cfg = cfg.WithDefaults()
 	return &Base{
-		Pool: pool, Q: db.New(pool), People: who, Door: doors, Paces: door.NewPaces(), Metrics: NewMetrics(), Log: log,
-		Config: cfg.WithDefaults(), Signals: NoSignals{}, Others: NoOthers{},
+		Pool: pool, Q: db.New(pool), People: who, Door: doors, Paces: door.NewPaces(),
+		Credit: door.NewCredit(cfg.BufferBytes), Metrics: NewMetrics(), Log: log,
+		Config: cfg, Signals: NoSignals{}, Others: NoOthers{},
 	}
 }
 
@@ -63,7 +66,7 @@ type Config struct {
 	ReceiverPort, ReceiverTLSPort int
 	// ExcludedModalities are those of series that are left out where a patient is pseudonymized.
 	ExcludedModalities []string
-	BufferBytes        int64           // small instances that may wait for the destination, all tasks together; 64 MiB
+	BufferBytes        int64           // small instances that may wait for a destination, all together; 64 MiB
 	RetryPauses        []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
 	WaitPauses         []time.Duration // while a server is not available, the last one repeating; 5, 10, 20, 40, 60 s
 	// for the series in hand when a window closes, where its schedule names none; 5 min

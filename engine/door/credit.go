@@ -4,7 +4,7 @@ package door
 
 import "sync/atomic"
 
-// Credit is what the member may hold of buffered instances, in bytes, all tasks together. Nobody waits for it: who gets
+// Credit is what the member may hold of buffered instances, in bytes, all of it together. Nobody waits for it: who gets
 // none streams unbuffered.
 type Credit struct {
 	free atomic.Int64

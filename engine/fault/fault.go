@@ -15,6 +15,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/dicom/web"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/people"
 )
@@ -166,6 +167,13 @@ func PeerFailed(err error) bool {
 	var unreadable *dimse.UnreadableError
 	return errors.As(err, &timeout) || errors.As(err, &lost) || errors.As(err, &aborted) || errors.As(err, &protocol) ||
 		errors.As(err, &unreadable) || errors.Is(err, dimse.ErrReleased) || webFailure(err)
+}
+
+// SaidNothing reports whether a server said nothing until the idle timeout.
+func SaidNothing(err error) bool {
+	_, byDIMSE := errors.AsType[*ul.TimeoutError](err)
+	_, byWeb := errors.AsType[*web.TimeoutError](err)
+	return byDIMSE || byWeb
 }
 
 // DatabaseTrouble returns why the database can't do what it was asked, nil if an error says nothing of the kind.

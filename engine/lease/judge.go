@@ -70,7 +70,8 @@ func (a Asked) DownOf(err error) *Down {
 		return nil
 	}
 	d := &Down{
-		Server: a.Node, Reason: strings.TrimSuffix(err.Error(), "."), Silent: saidNothing(err), After: fault.AskedToWait(err),
+		Server: a.Node, Reason: strings.TrimSuffix(err.Error(), "."), Silent: fault.SaidNothing(err),
+		After: fault.AskedToWait(err),
 	}
 	if own, ok := errors.AsType[*fault.Fault](err); ok && own.Full {
 		return d
@@ -101,13 +102,6 @@ func closedByWeb(err error) bool {
 	_, away := errors.AsType[*web.ConnectError](err)
 	_, noToken := errors.AsType[*web.TokenError](err)
 	return away || noToken || fault.Unauthorized(err)
-}
-
-// saidNothing reports whether a server said nothing until the idle timeout.
-func saidNothing(err error) bool {
-	_, byDIMSE := errors.AsType[*ul.TimeoutError](err)
-	_, byWeb := errors.AsType[*web.TimeoutError](err)
-	return byDIMSE || byWeb
 }
 
 // BrokenOff reports whether a server ended an association or a connection without a word.

@@ -53,7 +53,7 @@ func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) e
 		}
 		series := *study.series[i] // what is listed of it belongs to this fetch
 		f := &fetching{
-			svc: svc, e: e, from: s, series: &series, stop: make(chan struct{}),
+			svc: svc, e: e, from: s, series: &series, stop: make(chan struct{}), archived: study.archived(),
 			inv: &source.Inventory{
 				Study: e.key.study, PatientID: study.patientID, Series: []*source.SeriesInventory{&series}, Counted: -1,
 			},
@@ -70,6 +70,8 @@ type fetching struct {
 	inv    *source.Inventory
 	series *source.SeriesInventory
 	stop   chan struct{} // closed to end a retrieve politely
+
+	archived bool // the server has to bring it back first
 	failed error         // of writing down
 	crept  atomic.Int64
 }
@@ -105,7 +107,13 @@ func (f *fetching) run(ctx context.Context) error {
 			f.from.Abort()
 		}
 	}
-	if last != nil {
+	switch {
+	case f.archived && f.arrived() == 0 && (last == nil || !fault.Unreachable(last)):
+		return fault.Wait(
+			"the study is not online at DICOM Server %s, which was asked to bring it back from its archive; try again in "+
+				"some minutes", f.from.Node.Name,
+		)
+	case last != nil:
 		return fmt.Errorf("DICOM Server %s could not be read: %w", f.from.Node.Name, last)
 	}
 	return fault.Again(

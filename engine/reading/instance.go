@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/projects"
 	"github.com/adit-go/adit/internal/refusal"
 )
@@ -233,8 +234,17 @@ func (r *Reading) begin(ctx context.Context) (err error) {
 		Answer: study.answer, Pseudonym: r.wish.Pseudonym, Pseudonymize: r.pseudonymizes(),
 	})
 	r.opened = err == nil
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Policy == fault.PolicyPermanent {
+		return &NoPseudonym{err}
+	}
 	return err
 }
+
+// NoPseudonym says that a study can't go out under the pseudonym that was given.
+type NoPseudonym struct{ Err error }
+
+func (e *NoPseudonym) Error() string { return e.Err.Error() }
+func (e *NoPseudonym) Unwrap() error { return e.Err }
 
 // File returns the instance as the server sent it, in a file as of PS3.10, of which pixel data is taken. Whoever shows
 // it has called Object before, which says whether it may be. The instance must be there as a whole.

@@ -62,7 +62,9 @@ func (c *Cache) Open(name string) (io.ReadCloser, error) {
 }
 
 // Remove is not for other members.
-func (c *Cache) Remove(string) error { return errors.New("a series that somebody reads is removed by its own member") }
+func (c *Cache) Remove(string) error {
+	return errors.New("a series that somebody reads is removed by its own member")
+}
 
 // lent is a series that another member reads.
 type lent struct {

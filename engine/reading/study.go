@@ -163,8 +163,12 @@ func (r *Reading) ForViewing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(notOnline, study.answer.String(dict.InstanceAvailability)) {
+	if study.archived() {
 		return &Archived{r.node.Name}
 	}
 	return nil
+}
+
+func (s *heldStudy) archived() bool {
+	return slices.Contains(notOnline, s.answer.String(dict.InstanceAvailability))
 }

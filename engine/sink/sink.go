@@ -70,7 +70,8 @@ type Sink interface {
 	// Leave gives back what a worker beyond the first holds, who puts nothing any more.
 	Leave(ctx context.Context, worker int) error
 	// Put gives an instance to the destination, byte for byte, and returns its answer: a status; a *Refusal or a
-	// *dimse.NoContextError, where this instance is not taken and others may be; ErrOtherInstance, where another UID
+	// *dimse.NoContextError, where this instance is not taken and others may be, the latter with the destination's
+	// reason as status if it gave one; ErrOtherInstance, where another UID
 	// was acknowledged. After any other error nothing of the instance looks whole, unless the destination may have it
 	// all, and others may be put. One that is there already is there once afterwards; another one under its UID takes
 	// nothing away. Put ends with its context.
@@ -94,9 +95,20 @@ func (svc *Service) Of(n nodes.DICOMNode, h lease.Held, j jobs.Job, crept *atomi
 		}
 	}
 	if nodes.StoresByWeb(n.Server) {
-		return svc.web(n, h, crept)
+		return svc.web(n, &h, crept)
 	}
 	return &Server{peer: svc.nodes.Peer(n), pace: svc.Paces.Server(n.ID), crept: crept}
+}
+
+// Alone returns the sink of instances that no task sends, over one slot of a server. Nothing of them is written down.
+func (svc *Service) Alone(n nodes.DICOMNode, slot *door.Slot) Sink {
+	crept := &atomic.Int64{}
+	if nodes.StoresByWeb(n.Server) {
+		s := svc.web(n, nil, crept)
+		s.slots = []*door.Slot{slot}
+		return s
+	}
+	return &Server{peer: svc.nodes.Peer(n), pace: svc.Paces.Server(n.ID), crept: crept, slots: []*door.Slot{slot}}
 }
 
 // Server stores over one association per worker.

@@ -25,10 +25,10 @@ import (
 
 // Web stores by STOW-RS, with one request at a time over each slot. What is put while all of them are under way goes
 // together in the next one: a server that takes long over a request gets few and large ones. What a server is sent is
-// written down before (Intend), so that the next run can ask for it where the answer is lost.
+// written down before (Intend), so that the next run can ask for it where the answer is lost; not if there is no task.
 type Web struct {
 	svc   *Service
-	held  lease.Held
+	held  *lease.Held // nil: no task sends what is put
 	name  string
 	asks  bool // it can be searched by QIDO-RS
 	peer  door.Peer
@@ -50,8 +50,9 @@ type Web struct {
 
 // said is what a server has said of instances of a kind.
 type said struct {
-	taken   bool // it stored one
-	refused int  // so many were refused as such that it doesn't take
+	taken   bool         // it stored one
+	refused int          // so many were refused as such that it doesn't take
+	reason  dimse.Status // which it gave for that last
 }
 
 // refuses reports whether the server was found not to take a kind: it said so, and has stored none. What it says once
@@ -100,7 +101,7 @@ const perRequest = 16
 // mostTries is how many requests an instance is in that say nothing of it.
 const mostTries = 2
 
-func (svc *Service) web(n nodes.DICOMNode, h lease.Held, crept *atomic.Int64) *Web {
+func (svc *Service) web(n nodes.DICOMNode, h *lease.Held, crept *atomic.Int64) *Web {
 	s := &Web{
 		svc: svc, held: h, name: n.Name, asks: n.Server.QidoRs, peer: svc.nodes.Peer(n),
 		pace: svc.Paces.Server(n.ID), crept: crept, bytes: int64(n.Server.WebMaxRequestMb) * 1e6,
@@ -228,8 +229,10 @@ func (s *Web) Put(ctx context.Context, _ int, o *Outgoing) (dimse.Status, error)
 		defer s.mu.Unlock()
 		return 0, s.full
 	case s.refuses(kind{o.Class, o.Syntax}, 2):
-		s.mu.Unlock()
-		return 0, &dimse.NoContextError{SOPClassUID: o.Class, TransferSyntaxUID: o.Syntax}
+		defer s.mu.Unlock()
+		return s.kinds[kind{o.Class, o.Syntax}].reason, &dimse.NoContextError{
+			SOPClassUID: o.Class, TransferSyntaxUID: o.Syntax,
+		}
 	}
 	s.queue = append(s.queue, p)
 	s.more.Signal()
@@ -351,6 +354,9 @@ func (s *Web) send(l *line, batch []*stowing) {
 
 // intend writes down what is about to be sent.
 func (s *Web) intend(ctx context.Context, batch []*stowing) error {
+	if s.held == nil {
+		return nil
+	}
 	uids := make([]string, len(batch))
 	for i, p := range batch {
 		uids[i] = p.UID
@@ -474,7 +480,8 @@ func (s *Web) refused(p *stowing, r web.Result) stowed {
 		if of.refused++; of.taken { // it is about this instance
 			return stowed{status: dimse.Status(r.Failure)}
 		}
-		return stowed{err: &dimse.NoContextError{SOPClassUID: p.Class, TransferSyntaxUID: p.Syntax}}
+		of.reason = dimse.Status(r.Failure)
+		return stowed{of.reason, &dimse.NoContextError{SOPClassUID: p.Class, TransferSyntaxUID: p.Syntax}}
 	}
 	if status := dimse.Status(r.Failure); status.Class() == dimse.ClassFailure {
 		return stowed{status: status}

@@ -5,7 +5,6 @@ package transfer
 
 import (
 	"github.com/adit-go/adit/engine/base"
-	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/ledger"
@@ -46,7 +45,6 @@ type Service struct {
 	verify     *verify.Service
 	retrieve   *retrieve.Service
 
-	credit *door.Credit
 	firsts *firsts
 }
 
@@ -56,6 +54,6 @@ func New(b *base.Base, of Rooms) *Service {
 		Base: b, nodes: of.Nodes, projects: of.Projects, jobs: of.Jobs,
 		lease: of.Lease, ledger: of.Ledger, sink: of.Sink, receive: of.Receive,
 		quarantine: of.Quarantine, verify: of.Verify, retrieve: of.Retrieve,
-		credit: door.NewCredit(b.Config.BufferBytes), firsts: newFirsts(),
+		firsts: newFirsts(),
 	}
 }

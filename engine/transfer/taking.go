@@ -83,7 +83,7 @@ func (r *taking) Take(ctx context.Context, in *retrieve.Intake, a *receive.Arriv
 		Class: o.SOPClassUID, UID: r.deid.sentUID(o.SOPInstanceUID),
 		Syntax: syntax, Series: series, Names: namesOf(obj.Header()),
 	}}
-	if r.svc.credit.Take(door.CreditUnit) {
+	if r.svc.Credit.Take(door.CreditUnit) {
 		return r.takeBuffered(ctx, in, o, obj, p)
 	}
 	return r.pass(ctx, in, p, r.paced(ctx, obj), func() { _ = obj.Close() })
@@ -223,24 +223,24 @@ func (r *taking) takeBuffered(
 	whole, err := b.Fill(r.paced(ctx, obj))
 	if err != nil {
 		b.Free()
-		r.svc.credit.Give(door.CreditUnit)
+		r.svc.Credit.Give(door.CreditUnit)
 		_ = obj.Close()
 		return r.delivering.unreadable(o.SOPInstanceUID, err)
 	}
 	if !whole {
 		return r.pass(ctx, in, p, io.MultiReader(b.Reader(), r.paced(ctx, obj)), func() {
 			b.Free()
-			r.svc.credit.Give(door.CreditUnit)
+			r.svc.Credit.Give(door.CreditUnit)
 			_ = obj.Close()
 		})
 	}
 	_ = obj.Close()
 	r.delivering.gotThrough(ctx, r.Src)
 	kept := b.Held()
-	r.svc.credit.Give(door.CreditUnit - kept)
+	r.svc.Credit.Give(door.CreditUnit - kept)
 	p.bytes = &counter{n: int64(b.Size)}
 	p.Open, p.Again, p.Size = func() io.Reader { return b.Reader() }, true, int64(b.Size)
-	p.finish = func() { b.Free(); r.svc.credit.Give(kept) }
+	p.finish = func() { b.Free(); r.svc.Credit.Give(kept) }
 	if !r.enqueue(ctx, in, p) {
 		return dimse.OutOfResources
 	}

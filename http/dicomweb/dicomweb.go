@@ -4,7 +4,7 @@
 // (PS3.18). It serves two prefixes with the same resources:
 //
 //   - /dicom-web/{ae_title}/…: the paths of the standard, with problems as the REST API tells them;
-//   - /api/dicom-web/{ae_title}/qidors/…: those of the original ADIT, for its Python client adit-client, with
+//   - /api/dicom-web/{ae_title}/qidors/…, stowrs/…: those of the original ADIT, for its Python client adit-client, with
 //     {"detail": "…"} where something is wrong.
 package dicomweb
 
@@ -39,6 +39,7 @@ type Config struct {
 
 // Register adds the routes of both prefixes.
 func Register(r chi.Router, cfg Config) {
+	registerStore(r, cfg)
 	plain := proxy{Config: cfg, lists: newLists()}
 	original := proxy{Config: cfg, lists: plain.lists, original: true}
 	query, retrieve := map[string]http.HandlerFunc{}, map[string]http.HandlerFunc{}

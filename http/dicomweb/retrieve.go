@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/web/media"
 	"github.com/adit-go/adit/dicom/web/multipart"
+	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
@@ -323,7 +324,7 @@ func meta(s step) stream.FileMeta {
 type answering struct {
 	w     http.ResponseWriter
 	ctx   context.Context // of the request
-	type_ string // of a message of many parts, without the boundary
+	type_ string          // of a message of many parts, without the boundary
 	begun bool
 
 	message *multipart.Writer
@@ -456,6 +457,8 @@ func (p proxy) refuseReading(w http.ResponseWriter, r *http.Request, err error) 
 	archived, isArchived := errors.AsType[*reading.Archived](err)
 	leftOut, isLeftOut := errors.AsType[*reading.LeftOut](err)
 	unsafe, isUnsafe := errors.AsType[*reading.Unsafe](err)
+	other, isOther := errors.AsType[*reading.NoPseudonym](err)
+	server, isServer := errors.AsType[*fault.Fault](err)
 	switch {
 	case isArchived:
 		err = problem.New(http.StatusConflict, problem.Sentence(archived.Error()))
@@ -463,8 +466,14 @@ func (p proxy) refuseReading(w http.ResponseWriter, r *http.Request, err error) 
 		err = problem.New(http.StatusNotFound, problem.Sentence(leftOut.Error()))
 	case isUnsafe:
 		err = problem.New(http.StatusConflict, problem.Sentence(unsafe.Error()))
+	case isOther:
+		err = problem.New(http.StatusConflict, problem.Sentence(other.Error()))
 	case errors.Is(err, reading.ErrFull):
 		err = problem.New(http.StatusServiceUnavailable, problem.Sentence(reading.ErrFull.Error())).Retry(fullRetry)
+	case isServer && server.Policy == fault.PolicyWait:
+		err = problem.New(http.StatusServiceUnavailable, problem.Sentence(err.Error())).Retry(fullRetry)
+	case isServer:
+		err = problem.New(http.StatusBadGateway, problem.Sentence(err.Error()))
 	}
 	p.refuse(w, r, err)
 }

@@ -54,6 +54,12 @@ var (
 		Also: "transfer_unpseudonymized without a pseudonym; a server that one may not read from is not there",
 		Acts: []string{audit.ActRead},
 	}
+	stow = Right{
+		Who: User, Needs: people.Action{Permissions: []string{people.DICOMwebStore}}, Destination: true,
+		Also: "a server that one may not write to is not there; transfer_unpseudonymized for objects that do not say " +
+			"that their patient was removed (0012,0062)",
+		Acts: []string{audit.ActStoring},
+	}
 	kept = Right{Who: Staff, Needs: people.QuarantineRight()}
 )
 
@@ -131,6 +137,11 @@ var table = map[string]Right{
 	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}":            wado,
 	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/frames/{frames}": wado,
 	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}": wado,
+
+	"POST /dicom-web/{ae_title}/studies":                    stow,
+	"POST /dicom-web/{ae_title}/studies/{study}":            stow,
+	"POST /api/dicom-web/{ae_title}/stowrs/studies":         stow,
+	"POST /api/dicom-web/{ae_title}/stowrs/studies/{study}": stow,
 
 	"GET /api/v1/me":          user,
 	"PATCH /api/v1/me":        user.does("me.change"),

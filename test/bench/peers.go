@@ -222,6 +222,8 @@ func (o *orthanc) emptied(in *room, s set, do side) side {
 type aditServer struct {
 	*server
 	*client.Client
+
+	url, token string
 }
 
 var readyLine = regexp.MustCompile(`is ready at (http://[0-9.]+:[0-9]+)`)
@@ -260,10 +262,11 @@ func (b *bench) serveIn(r *room, name, dir, first string, args ...string) (*adit
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(
-		readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(strings.TrimSpace(string(token))),
-	)
-	return &aditServer{s, c}, err
+	a := &aditServer{
+		server: s, url: readyLine.FindStringSubmatch(s.said.String())[1], token: strings.TrimSpace(string(token)),
+	}
+	a.Client, err = client.New(a.url, client.WithToken(a.token))
+	return a, err
 }
 
 // add tells ADIT of a server.

@@ -53,6 +53,12 @@ var web = []comparison{
 		required: "≥ 0.9×", met: atLeastTimes(0.9),
 		prepare: storingFarAway,
 	},
+	{
+		name: "stow-proxy", what: "`curl` stores 400 CT through the proxy into `storescp --ignore`: one body, made before",
+		ours: "`adit serve`", theirs: "`adit store` alone into the same `storescp`",
+		required: "≥ 0.8×", met: atLeastTimes(0.8),
+		prepare: storingThroughProxy,
+	},
 }
 
 func atLeastTimes(least float64) func(result) bool {
@@ -210,7 +216,7 @@ func storingByWeb(b *bench, in *room) (ours, theirs side, err error) {
 	); err != nil {
 		return nil, nil, err
 	}
-	bodies, err := writeBodies(in.dir, s)
+	bodies, err := writeBodies(in.dir, s, perBody)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -235,8 +241,8 @@ const perBody = 100
 
 var boundary = fmt.Sprintf("%x", sha256.Sum256([]byte("bench")))
 
-// writeBodies writes the bodies of requests that store a set.
-func writeBodies(dir string, s set) (bodies []string, err error) {
+// writeBodies writes the bodies of requests that store a set, each with so many objects at most.
+func writeBodies(dir string, s set, most int) (bodies []string, err error) {
 	var files []string
 	for _, d := range s.dirs {
 		err = errors.Join(err, filepath.WalkDir(d, func(path string, e fs.DirEntry, err error) error {
@@ -246,7 +252,7 @@ func writeBodies(dir string, s set) (bodies []string, err error) {
 			return err
 		}))
 	}
-	for some := range slices.Chunk(files, perBody) {
+	for some := range slices.Chunk(files, most) {
 		name := filepath.Join(dir, "body-"+strconv.Itoa(len(bodies)))
 		bodies = append(bodies, name)
 		err = errors.Join(err, writeBody(name, some))
@@ -269,6 +275,41 @@ func writeBody(name string, files []string) error {
 	}
 	fmt.Fprintf(w, "--%s--\r\n", boundary)
 	return errors.Join(w.Flush(), f.Close())
+}
+
+// storingThroughProxy compares what comes by STOW-RS and goes on by C-STORE with what goes by C-STORE alone. The time of
+// the processor is that of adit serve, without curl's.
+func storingThroughProxy(b *bench, in *room) (ours, theirs side, err error) {
+	s := b.sets.ct
+	scp, err := in.storeSCP(noDelay, "--ignore")
+	if err != nil {
+		return nil, nil, err
+	}
+	adit, err := b.serve(in, "stow-proxy")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := adit.add(in.ctx, "destination", "STORESCP", scp); err != nil {
+		return nil, nil, err
+	}
+	bodies, err := writeBodies(in.dir, s, s.images)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := []string{
+		"--silent", "--show-error", "--fail", "--output", filepath.Join(in.dir, "answer"), "--request", "POST",
+		"--upload-file", bodies[0], "--header", "Expect:", "--header", "Authorization: Token " + adit.token,
+		"--header", `Content-Type: multipart/related; type="application/dicom"; boundary=` + boundary,
+		adit.url + "/dicom-web/STORESCP/studies/" + s.study,
+	}
+	ours = func() (sample, error) {
+		return adit.timed(s.images, func() error {
+			_, _, err := in.run(program{nil, "curl", args})
+			return err
+		})
+	}
+	theirs = func() (sample, error) { return sent(in, s.images, b.store(scp, s.dirs...)) }
+	return ours, theirs, nil
 }
 
 // storingFarAway compares the two ways to store at a server that is far away.
