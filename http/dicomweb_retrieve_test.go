@@ -244,6 +244,32 @@ func TestWADOPseudonym(t *testing.T) {
 	}
 }
 
+// TestWADOFaults: what a server or a project stands in the way of is told as that, and not as a fault of ADIT's.
+func TestWADOFaults(t *testing.T) {
+	studies := phantom.DemoStudies()
+	p, err := pacs.Start(pacs.Config{AETitle: "PACS", Studies: studies, Misbehave: pacs.Misbehave{Get: pacs.GetFaults{
+		Refuse: []string{studies[0].Series[0].Instances[0].SOPInstanceUID},
+	}}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	s := newSite(t)
+	s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = "127.0.0.1", p.Port() })
+	for _, c := range []struct {
+		path   string
+		status int
+		words  string
+	}{
+		{studies[0].StudyInstanceUID + "/series/" + studies[0].Series[0].SeriesInstanceUID + "/instances/" +
+			studies[0].Series[0].Instances[0].SOPInstanceUID, 502, "nothing can be read of a series that is not whole"},
+		{studies[2].StudyInstanceUID + "?pseudonym=P1", 200, ""},
+		{studies[5].StudyInstanceUID + "?pseudonym=P1", 409, "belongs to another patient of this project"},
+	} {
+		got := s.send("GET", "/dicom-web/PACS/studies/"+c.path, "")
+		require.Equal(t, c.status, got.StatusCode, "%s: %.300s", c.path, got.body)
+		require.Contains(t, got.body, c.words)
+	}
+}
+
 // TestWADOClientLeaves: a client that leaves ends the retrieve at the PACS.
 func TestWADOClientLeaves(t *testing.T) {
 	reached, ended := make(chan struct{}), make(chan struct{})

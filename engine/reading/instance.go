@@ -264,8 +264,9 @@ func (i *Instance) Wait() error {
 	return err
 }
 
-// Out returns the instance as it goes out, in a file as of PS3.10, until release is called. Under a pseudonym that is
-// made for this one time, and counts for the room of the cache: pixel data may change, too. Errors: as of Object.
+// Out returns the instance as it goes out, in a file as of PS3.10, until release is called. Under a pseudonym, and
+// inflated where it is deflated, that is made for this one time, and counts for the room of the cache: pixel data may
+// change, too. Errors: as of Object.
 func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err error) {
 	if err := i.Wait(); err != nil {
 		return nil, 0, nil, err
@@ -275,11 +276,17 @@ func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err erro
 		return nil, 0, nil, err
 	}
 	defer func() { _ = obj.Close() }()
-	if i.r.session == nil {
+	syntax := i.TransferSyntaxUID
+	if dict.TransferSyntaxOf(syntax).Deflated { // nothing within it has a place
+		syntax = dict.ExplicitVRLittleEndian
+		if err := obj.ConvertTo(syntax); err != nil {
+			return nil, 0, nil, err
+		}
+	} else if i.r.session == nil {
 		file, size = i.File()
 		return file, size, func() {}, nil
 	}
-	return i.e.cache.keepOnce(obj, i.TransferSyntaxUID)
+	return i.e.cache.keepOnce(obj, syntax)
 }
 
 // keepOnce writes an object into a file without a name.

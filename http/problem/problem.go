@@ -216,7 +216,21 @@ func problemOfServers(err error) *Problem {
 	case fault.PeerRefused(err), fault.PeerFailed(err):
 		return New(http.StatusBadGateway, Sentence(err.Error()))
 	}
+	if own, ok := errors.AsType[*fault.Fault](err); ok {
+		return problemOfFault(own)
+	}
 	return nil
+}
+
+// problemOfFault judges what would end a run of a task.
+func problemOfFault(f *fault.Fault) *Problem {
+	switch f.Policy {
+	case fault.PolicyPermanent:
+		return New(http.StatusConflict, Sentence(f.Error()))
+	case fault.PolicyWait:
+		return New(http.StatusServiceUnavailable, Sentence(f.Error())).Retry(max(f.Wait, retryUnreachable))
+	}
+	return New(http.StatusBadGateway, Sentence(f.Error()))
 }
 
 // DatabaseAway is what to say while the database does not answer.

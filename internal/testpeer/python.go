@@ -3,8 +3,6 @@
 package testpeer
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,10 +16,7 @@ func Python(t testing.TB, name string) string {
 	t.Helper()
 	list, err := os.ReadFile("requirements.txt")
 	require.NoError(t, err)
-	caches, err := os.UserCacheDir()
-	require.NoError(t, err)
-	sum := sha256.Sum256(list)
-	path := filepath.Join(caches, "adit", name+"-"+hex.EncodeToString(sum[:8]), "bin", "python")
+	path := filepath.Join(cached(t, name, list), "bin", "python")
 	require.FileExists(t, path, "the Python packages of this test are missing: run make setup")
 	return path
 }

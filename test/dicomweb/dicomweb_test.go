@@ -4,74 +4,87 @@
 package dicomweb
 
 import (
-	"encoding/json"
-	"errors"
+	"bytes"
+	"crypto/sha256"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/cli"
-	"github.com/adit-go/adit/db/dbtest"
-	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/internal/testpeer"
-	"github.com/adit-go/adit/server"
 	"github.com/adit-go/adit/test/process"
 )
 
 func TestMain(m *testing.M) { process.Main(m, cli.Main) }
 
-// TestAditClientSearches: the original's Python client finds through ADIT what a PACS has that knows DIMSE alone.
-func TestAditClientSearches(t *testing.T) {
+// TestPython: the original's Python client, and the one that it stands on, find and get through ADIT what servers have,
+// whatever those speak.
+func TestPython(t *testing.T) {
 	python := testpeer.Python(t, "dicomweb")
-	dir := filepath.Join(t.TempDir(), "data")
-	s := process.ServePhantoms(t, dir, "--database-url", dbtest.URL(t))
-	token, err := os.ReadFile(filepath.Join(dir, server.TokenFile))
-	require.NoError(t, err)
-	patient := phantom.DemoStudies()[0].Spec.Patient.ID
-	type study struct {
-		Study      string   `json:"study"`
-		Name       string   `json:"name"`
-		Modalities []string `json:"modalities"`
-		Series     []string `json:"series"`
-		Images     []string `json:"images"`
-	}
-	var want []study
-	for _, st := range phantom.DemoStudies()[:2] {
-		require.Equal(t, patient, st.Spec.Patient.ID)
-		one := study{Study: st.StudyInstanceUID}
-		for _, series := range st.Series {
-			one.Series = append(one.Series, series.SeriesInstanceUID)
+	servers := []string{dcmtk, orthanc, orthancWeb}
+	w := newWorld(t, servers)
+	w.addPoor(t, servers...)
+	for _, name := range servers {
+		for _, script := range []string{"adit.py", "web.py"} {
+			t.Run(script+" "+name, func(t *testing.T) { run(t, w.task(t, name), python, script) })
 		}
+	}
+}
+
+// TestNode: so do the clients of JavaScript, on which viewers stand.
+func TestNode(t *testing.T) {
+	packages := testpeer.Node(t, "node", "dicomweb-node")
+	servers := []string{dcmtk, orthanc}
+	w := newWorld(t, servers)
+	for _, name := range servers {
+		t.Run(name, func(t *testing.T) { run(t, w.task(t, name), "node", "node/clients.mjs", packages) })
+	}
+}
+
+// TestOrthancIsClient: an Orthanc finds and gets through ADIT what another server has, and has the same then.
+func TestOrthancIsClient(t *testing.T) {
+	w := newWorld(t, []string{orthanc})
+	dir, _ := w.files(t, orthanc)
+	o := testpeer.Orthanc(t, []string{testpeer.NoDelay}, map[string]any{
+		"Plugins": []string{testpeer.OrthancPlugin},
+		"DicomWeb": map[string]any{"Enable": true, "Servers": map[string]any{"adit": map[string]any{
+			"Url": w.URL + "/dicom-web/" + orthanc, "HttpHeaders": map[string]string{"Authorization": "Token " + w.token},
+		}}},
+	})
+	var found []map[string]any
+	o.Post(t, "/dicom-web/servers/adit/qido", map[string]any{
+		"Uri": "/studies", "Arguments": map[string]string{"00100020": "PHANTOM-*"},
+	}, &found)
+	require.Len(t, found, len(studies()))
+	for _, st := range studies() {
+		o.Post(t, "/dicom-web/servers/adit/retrieve", map[string]any{
+			"Resources": []map[string]string{{"Study": st.StudyInstanceUID}}, "Synchronous": true,
+		}, nil)
+	}
+	got := o.Files(t)
+	for _, st := range studies() {
 		for _, in := range st.Instances() {
-			one.Images = append(one.Images, in.SOPInstanceUID)
+			file, err := os.ReadFile(filepath.Join(dir, in.SOPInstanceUID+".dcm"))
+			require.NoError(t, err)
+			require.Equal(t, dataSet(t, file), dataSet(t, got[in.SOPInstanceUID]), in.SOPInstanceUID)
+			delete(got, in.SOPInstanceUID)
 		}
-		slices.Sort(one.Series)
-		slices.Sort(one.Images)
-		want = append(want, one)
 	}
-	var got struct {
-		Found   []study `json:"found"`
-		Nothing int     `json:"nothing"`
-		Unknown int     `json:"unknown"`
-	}
-	cmd := exec.CommandContext(t.Context(), python, "search.py", s.URL, strings.TrimSpace(string(token)), "PACS_A", patient)
-	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		t.Fatalf("%s", exit.Stderr)
-	}
+	require.Empty(t, got)
+}
+
+// dataSet is the sum of what stands behind the file meta information.
+func dataSet(t *testing.T, file []byte) (sum [sha256.Size]byte) {
+	t.Helper()
+	_, obj, err := stream.OpenFile(bytes.NewReader(file), stream.Limits{})
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(out, &got))
-	require.Zero(t, got.Nothing)
-	require.Equal(t, 404, got.Unknown)
-	for i := range got.Found {
-		require.NotEmpty(t, got.Found[i].Name)
-		require.NotEmpty(t, got.Found[i].Modalities)
-		got.Found[i].Name, got.Found[i].Modalities = "", nil
-	}
-	require.ElementsMatch(t, want, got.Found)
+	defer func() { _ = obj.Close() }()
+	h := sha256.New()
+	_, err = obj.WriteTo(h)
+	require.NoError(t, err)
+	h.Sum(sum[:0])
+	return sum
 }
