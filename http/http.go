@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/pictures"
 	"github.com/adit-go/adit/http/api"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/dicomweb"
@@ -45,6 +46,8 @@ type Config struct {
 	About   About
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
+	// Pictures makes pictures of instances; nil: there are none.
+	Pictures *pictures.Pool
 	// Live serves live events.
 	Live http.Handler
 	// Pages are the files of the web UI, with index.html at the top.
@@ -79,7 +82,9 @@ func New(cfg Config) http.Handler {
 		auth.Require(cfg.People, problem.RefuseCaller), route.Counted(cfg.People, api.LiveOperation),
 	).Method(http.MethodGet, api.LivePath, cfg.Live)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
-	dicomweb.Register(r, dicomweb.Config{Engine: cfg.Engine, People: cfg.People, PublicURL: cfg.PublicURL})
+	dicomweb.Register(r, dicomweb.Config{
+		Engine: cfg.Engine, People: cfg.People, Pictures: cfg.Pictures, PublicURL: cfg.PublicURL,
+	})
 	return r
 }
 

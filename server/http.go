@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/adit-go/adit/engine/feed"
+	"github.com/adit-go/adit/engine/pictures"
 	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/http/live"
@@ -101,14 +102,15 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	if err != nil {
 		machine = "" // it is called by its address then
 	}
-	s.readSeries(ctx)
+	pool := s.readSeries(ctx)
 	hub := live.New(live.Config{
 		Engine: s.engine, People: s.people, Log: s.log, Metrics: s.metrics, PublicURL: s.outside.public,
 	})
 	handler := http.New(http.Config{
-		Live:   hub,
-		Pages:  ui.Files(),
-		Engine: s.engine, People: s.people, Version: s.cfg.About.Version,
+		Live:     hub,
+		Pictures: pool,
+		Pages:    ui.Files(),
+		Engine:   s.engine, People: s.people, Version: s.cfg.About.Version,
 		About: s.cfg.About, Log: s.log, Metrics: s.metrics, Ready: s.ready,
 		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies,
 	})
@@ -130,15 +132,14 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	return func() { s.supervise("the HTTPS server", func() error { return closedIsFine(srv.ServeTLS(l, "", "")) }) }
 }
 
-// readSeries gives the disk for what is read by DICOMweb.
-func (s *server) readSeries(ctx context.Context) {
+// readSeries gives the disk for what is read by DICOMweb, and what makes pictures of it; nil: nothing does.
+func (s *server) readSeries(ctx context.Context) *pictures.Pool {
 	const gigabyte = 1e9
-	cache, err := reading.OpenCache(
-		filepath.Join(s.cfg.DataDir, "series-cache"), int64(s.cfg.HTTP.SeriesCacheGB*gigabyte),
-	)
+	dir := filepath.Join(s.cfg.DataDir, "series-cache")
+	cache, err := reading.OpenCache(dir, int64(s.cfg.HTTP.SeriesCacheGB*gigabyte))
 	if err != nil {
 		s.log.ErrorContext(ctx, "nothing can be read by DICOMweb", "err", err)
-		return
+		return nil
 	}
 	s.engine.Reading.SetCache(cache)
 	if s.cluster != nil {
@@ -147,6 +148,13 @@ func (s *server) readSeries(ctx context.Context) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	go s.engine.Reading.Keep(ctx)
 	s.atEnd(stop)
+	pool, err := pictures.New(pictures.Config{Folder: dir})
+	if err != nil {
+		s.log.ErrorContext(ctx, "no pictures can be made", "err", err)
+		return nil
+	}
+	s.atEnd(pool.Close)
+	return pool
 }
 
 // httpServer makes a server that is shut down at its turn, in order if that takes no longer than endGrace.

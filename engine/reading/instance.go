@@ -164,6 +164,20 @@ func (r *Reading) Instance(ctx context.Context, series, uid string) (_ *Instance
 	return r.instance(ctx, e, i, n), func() { e.leave(true) }, nil
 }
 
+// Middle names the instance in the middle of a series, by their numbers as they came.
+func (r *Reading) Middle(ctx context.Context, series string) (uid string, err error) {
+	e, err := r.join(ctx, series)
+	if err != nil {
+		return "", err
+	}
+	items, err := e.whole(ctx)
+	e.leave(err == nil)
+	if err != nil {
+		return "", err
+	}
+	return items[len(items)/2].uid, nil
+}
+
 // excludes reports whether a pseudonym leaves an instance out by its SOP class: what the server says of its series may
 // be wrong.
 func (r *Reading) excludes(i item) bool {

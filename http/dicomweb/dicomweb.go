@@ -18,6 +18,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/pictures"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/route"
@@ -34,7 +35,8 @@ const (
 type Config struct {
 	Engine    *engine.Engine
 	People    *people.Service
-	PublicURL *url.URL // nil: answers hold no addresses
+	Pictures  *pictures.Pool // nil: there are no pictures
+	PublicURL *url.URL       // nil: answers hold no addresses
 }
 
 // Register adds the routes of both prefixes.

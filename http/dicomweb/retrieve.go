@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,6 +52,7 @@ func (p proxy) retrieves() map[string]http.HandlerFunc {
 	}
 	routes[instancePath+"/frames/{frames}"] = p.reads(p.frames)
 	routes[instancePath+"/bulkdata/{path}"] = p.reads(p.bulk)
+	maps.Copy(routes, p.pictureRoutes())
 	return routes
 }
 
