@@ -82,7 +82,8 @@ func (svc *Service) Begin(ctx context.Context, user people.User, aeTitle, study 
 	}
 	running, cancel := context.WithCancel(ctx)
 	s := &Storing{
-		svc: svc, ctx: running, cancel: cancel, node: node, study: study, identified: !denied, slot: slot, to: svc.sink.Alone(node, slot),
+		svc: svc, ctx: running, cancel: cancel, node: node, study: study, identified: !denied,
+		slot: slot, to: svc.sink.Alone(node, slot),
 		queue: make(chan *queued, queueLength), seen: map[string]bool{}, disclosed: map[disclosure]*sums{},
 		kinds: map[kind]verdict{},
 	}

@@ -216,14 +216,14 @@ func (p proxy) tell(w http.ResponseWriter, r *http.Request, title string, storin
 		w.WriteHeader(http.StatusOK)
 		_ = conn.Flush() // the caller has gone
 	}
-	done := make(chan store.Report, 1)
-	go func() { done <- storing.End(r.Context()) }()
+	done, ctx := make(chan store.Report, 1), r.Context()
+	go func() { done <- storing.End(ctx) }()
 	ticker := time.NewTicker(sign)
 	defer ticker.Stop()
 	for {
 		select {
 		case report := <-done:
-			if r.Context().Err() != nil {
+			if ctx.Err() != nil {
 				panic(http.ErrAbortHandler)
 			}
 			p.report(w, title, report)

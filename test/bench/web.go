@@ -277,8 +277,8 @@ func writeBody(name string, files []string) error {
 	return errors.Join(w.Flush(), f.Close())
 }
 
-// storingThroughProxy compares what comes by STOW-RS and goes on by C-STORE with what goes by C-STORE alone. The time of
-// the processor is that of adit serve, without curl's.
+// storingThroughProxy compares what comes by STOW-RS and goes on by C-STORE with what goes by C-STORE alone. The
+// processor's time is that of adit serve, without curl's.
 func storingThroughProxy(b *bench, in *room) (ours, theirs side, err error) {
 	s := b.sets.ct
 	scp, err := in.storeSCP(noDelay, "--ignore")

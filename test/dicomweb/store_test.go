@@ -73,7 +73,10 @@ func TestPythonStores(t *testing.T) {
 		t.Fatalf("%s", exit.Stderr)
 	}
 	require.NoError(t, err)
-	var got map[string]struct{ Stored, Failed int }
+	var got map[string]struct {
+		Stored int `json:"stored"`
+		Failed int `json:"failed"`
+	}
 	require.NoError(t, json.Unmarshal(out, &got))
 	for name, want := range map[string]int{"one": 1, "bare": 1, "all": 1000, "none": 0, "plain": 1000, "study": 1000} {
 		require.Equal(t, want, got[name].Stored, name)
