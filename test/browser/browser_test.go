@@ -25,7 +25,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/cli"
-	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/process"
 )
 
@@ -50,27 +49,29 @@ func TestScreenshots(t *testing.T) {
 
 func TestMain(m *testing.M) { process.Main(m, cli.Main) }
 
-var from, to *testpeer.OrthancServer
+// TestCrawl runs the flow that takes longest, beside the others.
+func TestCrawl(t *testing.T) {
+	t.Parallel()
+	run(t, crawl, newWorld(t, crawl, startPeers(t)))
+}
 
-// TestPages runs each file of ui/e2e/flows.
+const crawl = "crawl"
+
+// TestPages runs each other file of ui/e2e/flows.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	flows, err := filepath.Glob("../../ui/e2e/flows/*.mjs")
 	require.NoError(t, err)
 	require.NotEmpty(t, flows)
-	utf8 := map[string]any{"DefaultEncoding": "Utf8"} // else its answers lack ideographs
-	from, to = testpeer.Orthanc(t, nil, utf8), testpeer.Orthanc(t, nil, utf8)
-	for _, s := range studies() {
-		files, err := s.WriteFiles(t.TempDir())
-		require.NoError(t, err)
-		for _, file := range files {
-			from.Upload(t, file)
-		}
-	}
+	both := startPeers(t)
 	for _, flow := range flows {
 		name := strings.TrimSuffix(filepath.Base(flow), ".mjs")
+		if name == crawl {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, name, newWorld(t, name))
+			run(t, name, newWorld(t, name, both))
 		})
 	}
 }

@@ -36,8 +36,30 @@ type world struct {
 	Source      peer `json:"source"`
 	Destination peer `json:"destination"`
 
+	peers
 	adit *process.Server
 	args []string
+}
+
+// peers are the Orthancs that studies are moved between.
+type peers struct{ from, to *testpeer.OrthancServer }
+
+// startPeers starts them, and gives the first one its studies.
+func startPeers(t *testing.T) peers {
+	utf8 := map[string]any{"DefaultEncoding": "Utf8"} // else its answers lack ideographs
+	both := peers{testpeer.Orthanc(t, nil, utf8), testpeer.Orthanc(t, nil, utf8)}
+	for _, s := range studies() {
+		both.upload(t, s)
+	}
+	return both
+}
+
+func (p peers) upload(t *testing.T, s *phantom.Study) {
+	files, err := s.WriteFiles(t.TempDir())
+	require.NoError(t, err)
+	for _, file := range files {
+		p.from.Upload(t, file)
+	}
 }
 
 type study struct {
@@ -167,9 +189,12 @@ func (w *world) client(t *testing.T) *client.Client {
 
 // newWorld starts ADIT with a database of its own between the two Orthancs. But for
 // the flow that begins with the first start, users, groups, servers and a project are there.
-func newWorld(t *testing.T, flow string) *world {
+func newWorld(t *testing.T, flow string, both peers) *world {
 	ctx := t.Context()
-	w := &world{Password: password, Source: peer{"ORTHANC", from.Port}, Destination: peer{"ORTHANC_B", to.Port}}
+	w := &world{
+		peers: both, Password: password,
+		Source: peer{"ORTHANC", both.from.Port}, Destination: peer{"ORTHANC_B", both.to.Port},
+	}
 	w.args = []string{"--database-url", dbtest.URL(t), "--lease", "10s"}
 	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), w.args...)
 	w.adit, w.URL, w.Banner = adit, adit.URL, adit.Banner
@@ -187,7 +212,7 @@ func newWorld(t *testing.T, flow string) *world {
 		return w
 	}
 	c := w.client(t)
-	for name, at := range map[string]*testpeer.OrthancServer{"PACS-A": from, "RESEARCH": to} {
+	for name, at := range map[string]*testpeer.OrthancServer{"PACS-A": both.from, "RESEARCH": both.to} {
 		_, err := c.Servers.Add(ctx, client.ServerSettings{
 			Name: name, AETitle: strings.ReplaceAll(name, "-", "_"), Host: "127.0.0.1", Port: at.Port,
 			Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, StudyRootMove: true, Store: true},
@@ -240,11 +265,7 @@ func (w *world) grant(t *testing.T, wish string) {
 	case "start": // at the same address
 		w.adit = process.Serve(t, w.adit.DataDir, append(w.args, "--listen", strings.TrimPrefix(w.URL, "http://"))...)
 	case "upload": // to PACS-A, the study that was not there
-		files, err := late().WriteFiles(t.TempDir())
-		require.NoError(t, err)
-		for _, file := range files {
-			from.Upload(t, file)
-		}
+		w.upload(t, late())
 	default:
 		t.Errorf("a flow has a wish that nobody knows: %s", wish)
 	}

@@ -87,6 +87,7 @@ export class Keys {
   async item(button, name) {
     await this.press(button);
     await this.page.getByRole('menuitem', { name }).waitFor();
+    await this.page.locator('[role=menu]:focus-within').waitFor();
     await this.to(name, 'ArrowDown');
     await this.keyboard.press('Enter');
   }

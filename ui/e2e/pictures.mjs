@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Takes pictures of all pages of a demo in all their states (`make screenshots`): node e2e/pictures.mjs FOLDER.
 
-import { drawn, settled, startBrowser, Watched } from './browser.mjs';
+import { settled, startBrowser, Watched } from './browser.mjs';
 import { ended, newDryRun, newQuery, newRecurrence } from './jobs.mjs';
 import { statesOf } from './states.mjs';
 
@@ -54,7 +54,7 @@ for (const [width, height] of sizes) {
         await page.goto(state.path);
         await settled(page);
         await state.do?.(page);
-        await drawn(page);
+        await settled(page);
         await page.screenshot({ path: file, fullPage: true });
       } catch (error) {
         missing++;

@@ -8,6 +8,10 @@ const search = async (page) => {
     .getByRole('status')
     .getByText(/stud(y|ies) of PACS-A/)
     .waitFor();
+  await page
+    .getByRole('checkbox', { name: /^Pick study/ })
+    .first()
+    .waitFor();
 };
 
 const pickFirst = async (page) => {
@@ -16,6 +20,10 @@ const pickFirst = async (page) => {
     .getByRole('checkbox', { name: /^Pick study/ })
     .first()
     .check();
+  await page
+    .getByRole('region', { name: 'Transfer' })
+    .getByRole('button', { name: 'Start transfer' })
+    .waitFor();
 };
 
 /** chosen puts a file of rows into a batch page. */

@@ -22,11 +22,29 @@ export default async function ({ world, visit }) {
   await page.waitForURL(`/jobs/${job.id}`);
   await keys.press(/^Pause/);
   await status('Pending · paused');
+  let answer = () => undefined;
+  const held = new Promise((done) => (answer = done));
+  await page.route(`**/jobs/${job.id}:continue`, async (route) => {
+    const response = await route.fetch();
+    await held;
+    await route.fulfill({ response });
+  });
   await keys.press(/^Continue/);
   await status('Pending');
+  // A menu gives the focus back, and so does a question; even if it is asked before what was done last is answered.
+  await keys.press(/^More/);
+  await page.getByRole('menuitem', { name: /^Cancel/ }).waitFor();
+  await page.locator('[role=menu]:focus-within').waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('button:focus', { hasText: 'More' }).waitFor();
   for (const no of ['Escape', 'Enter']) {
     await keys.item(/^More/, /^Cancel/);
     await page.locator('[role=dialog] button:focus', { hasText: /^Keep/ }).waitFor();
+    if (no === 'Escape') {
+      const answered = page.waitForResponse(`**/jobs/${job.id}:continue`);
+      answer();
+      await answered;
+    }
     await page.keyboard.press(no);
     await keys.back(/^More/);
   }

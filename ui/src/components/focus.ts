@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { type RefObject, useEffect, useLayoutEffect, useRef } from 'react';
+import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 /** giveFocus gives the focus to what began something, or to the page's title if that has gone meanwhile. */
 export function giveFocus(to: HTMLElement | null): void {
@@ -28,4 +28,19 @@ export function useFocusKept(opened: boolean): () => void {
     if (opened) had.current = document.activeElement as HTMLElement | null;
   }, [opened]);
   return () => giveFocus(had.current);
+}
+
+/**
+ * useOpenedAtOnce opens a menu that is loaded by the press of its button: the button that comes with it takes the place
+ * of that one, and its focus, so that the menu can give it back.
+ */
+export function useOpenedAtOnce(): [RefObject<HTMLButtonElement | null>, boolean, (opened: boolean) => void] {
+  const button = useRef<HTMLButtonElement>(null);
+  const [opened, open] = useState(false);
+  useEffect(() => {
+    button.current?.focus();
+    // eslint-disable-next-line react-hooks/set-state-in-effect -- not before the button has the focus
+    open(true);
+  }, []);
+  return [button, opened, open];
 }

@@ -44,8 +44,8 @@ export function useActing(job: Job, onGone?: () => void): Acting {
   const from = useRef<HTMLElement | null>(null);
   const mutation = useMutation({
     mutationFn: (action: JobAction) => act(action, job.id),
-    onSuccess: (now) => {
-      ask(undefined);
+    onSuccess: (now, action) => {
+      ask((asked) => (asked === action ? undefined : asked)); // something else may be asked by now
       if (now) placeJob(now);
       else {
         from.current = null; // it goes with the job
@@ -55,6 +55,7 @@ export function useActing(job: Job, onGone?: () => void): Acting {
     },
   });
   const start = (action: JobAction) => {
+    if (mutation.isPending && mutation.variables === action) return;
     mutation.reset();
     from.current = startedFrom();
     if (questionOf(action, job)) ask(action);

@@ -27,7 +27,25 @@ const rows: [what: string, job: Parameters<typeof fakeJob>[0], says: string][] =
       waiting_until: later,
       tasks: { pending: 3 },
     },
-    'A is closed; window opens at 02:10 (Mars/Utopia). By your clock this is today 23:10.',
+    'A is closed; window opens today 23:10.',
+  ],
+  [
+    'waits for a day',
+    {
+      why_waiting: 'A is closed; window opens at 23:10 on Thu 2026-11-12 (Europe/Berlin)',
+      waiting_until: later,
+      tasks: { pending: 3 },
+    },
+    'A is closed; window opens today 23:10.',
+  ],
+  [
+    'waits for two windows',
+    {
+      why_waiting: 'A opens at 01:10 (Mars/Utopia), B at 02:10 (Mars/Utopia)',
+      waiting_until: later,
+      tasks: { pending: 3 },
+    },
+    'A opens at 01:10 (Mars/Utopia), B at 02:10 (Mars/Utopia). By your clock the last of these is today 23:10.',
   ],
   ['begins', { tasks: { pending: 3 } }, 'It begins in a moment.'],
   [

@@ -19,18 +19,29 @@ export function sentence(text: string): string {
  * byYourClock tells when something goes on by the reader's clock, if the sentence that says why it waits names the time
  * of another zone; empty: it does not.
  */
-export function byYourClock(
-  { why_waiting: why = '', waiting_until: until }: Pick<Job, 'why_waiting' | 'waiting_until'>,
-  now = new Date(),
-): string {
+export function byYourClock(of: Waited, now = new Date()): string {
+  const { waiting_until: until } = of;
+  const why = reason(of, now);
+  if (why !== of.why_waiting) return '';
   const named: string[] = why.match(/\bat \d\d:\d\d\b/g) ?? [];
   if (!until || named.includes(`at ${clock(new Date(until))}`)) return '';
   return `By your clock ${named.length > 1 ? 'the last of these' : 'this'} is ${when(new Date(until), now)}.`;
 }
 
+const instant = /\bat \d\d:\d\d(?: on \w{3} \d{4}-\d\d-\d\d)? \([^)]+\)/g;
+
+/** Waited is something that waits, as the API tells why. */
+type Waited = Pick<Job, 'why_waiting' | 'waiting_until'>;
+
+/** reason is why something waits. The one instant that it names, until which it waits, is told by the reader's clock. */
+export function reason({ why_waiting: why = '', waiting_until: until }: Waited, now = new Date()): string {
+  if (!until || why.match(instant)?.length !== 1) return why;
+  return why.replace(instant, when(new Date(until), now));
+}
+
 /** whyWaits says why something waits. */
-export function whyWaits(of: Pick<Job, 'why_waiting' | 'waiting_until'>, now = new Date()): string {
-  return `${sentence(of.why_waiting ?? '')} ${byYourClock(of, now)}`.trim();
+export function whyWaits(of: Waited, now = new Date()): string {
+  return `${sentence(reason(of, now))} ${byYourClock(of, now)}`.trim();
 }
 
 /** waits reports whether a job that has not ended does nothing now. */

@@ -12,9 +12,10 @@ import {
 } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { lazy, type Ref, Suspense, useRef, useState } from 'react';
+import { lazy, type Ref, Suspense, useState } from 'react';
 
 import { changeMe, endSession } from '../api';
+import { useOpenedAtOnce } from '../components/focus';
 import { askMe, meKey, useMe } from '../session/me';
 import { type Scheme, useScheme } from '../session/scheme';
 import { tellTabs } from '../session/tabs';
@@ -30,10 +31,10 @@ const AboutDialog = lazy(() => import('./AboutDialog'));
 
 export default function OpenedUserMenu() {
   const [about, setAbout] = useState<'never' | 'open' | 'closed'>('never');
-  const opener = useRef<HTMLButtonElement>(null);
+  const [opener, opened, open] = useOpenedAtOnce();
   return (
     <>
-      <OpenMenu ref={opener} onAbout={() => setAbout('open')} />
+      <OpenMenu ref={opener} opened={opened} open={open} onAbout={() => setAbout('open')} />
       {about !== 'never' && (
         <Suspense fallback={null}>
           <AboutDialog
@@ -47,10 +48,14 @@ export default function OpenedUserMenu() {
   );
 }
 
-type OpenMenuProps = { ref: Ref<HTMLButtonElement>; onAbout: () => void };
+type OpenMenuProps = {
+  ref: Ref<HTMLButtonElement>;
+  opened: boolean;
+  open: (opened: boolean) => void;
+  onAbout: () => void;
+};
 
-function OpenMenu({ ref, onAbout }: OpenMenuProps) {
-  const [opened, open] = useState(true);
+function OpenMenu({ ref, opened, open, onAbout }: OpenMenuProps) {
   const me = useMe();
   const go = useNavigate();
   const client = useQueryClient();

@@ -2,8 +2,8 @@
 
 import { Button, Menu } from '@mantine/core';
 import { IconChevronDown } from '@tabler/icons-react';
-import { useState } from 'react';
 
+import { useOpenedAtOnce } from '../../components/focus';
 import type { Acting } from '../../jobs/acting';
 import { actionIcons } from '../../jobs/actionIcons';
 import { actionWords, type JobAction } from '../../jobs/actions';
@@ -12,11 +12,11 @@ type MoreMenuProps = { acting: Acting; actions: JobAction[] };
 
 /** MoreMenu holds the actions that have no button of their own. It is loaded by the click that opens it. */
 export default function MoreMenu({ acting, actions }: MoreMenuProps) {
-  const [opened, open] = useState(true);
+  const [button, opened, open] = useOpenedAtOnce();
   return (
     <Menu position="bottom-end" opened={opened} onChange={open}>
       <Menu.Target>
-        <Button variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
+        <Button ref={button} variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
           More
         </Button>
       </Menu.Target>
@@ -27,7 +27,6 @@ export default function MoreMenu({ acting, actions }: MoreMenuProps) {
             <Menu.Item
               key={action}
               leftSection={<Icon size={15} aria-hidden />}
-              disabled={acting.running}
               onClick={() => acting.start(action)}
             >
               {actionWords(action, acting.job)}

@@ -6,7 +6,7 @@ import { daysOf } from '../../mass/words';
 import { final, type Status, statuses, total } from '../../components/status';
 import { counted } from '../../format/numbers';
 import { block } from '../../jobs/queries';
-import { byYourClock, sentence } from '../../jobs/words';
+import { byYourClock, reason, sentence } from '../../jobs/words';
 
 /** TaskStatus is a status that tasks can have. */
 export type TaskStatus = Exclude<Status, 'unverified' | 'canceling'>;
@@ -37,7 +37,7 @@ export function taskSays(task: Task, asked = false): string {
   if (final(task.status)) return sentence(task.message);
   if (task.status === 'pending') {
     const clock = byYourClock(task);
-    return task.why_waiting ? `Waits: ${task.why_waiting}${clock && `. ${clock}`}` : 'Begins in a moment.';
+    return task.why_waiting ? `Waits: ${reason(task)}${clock && `. ${clock}`}` : 'Begins in a moment.';
   }
   if (task.message) return sentence(task.message);
   if (asked) return 'The source is being asked.';

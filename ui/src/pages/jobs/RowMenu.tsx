@@ -3,9 +3,9 @@
 import { Menu } from '@mantine/core';
 import { IconDots, IconShieldLock } from '@tabler/icons-react';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
 
 import { IconButton } from '../../components/controls';
+import { useOpenedAtOnce } from '../../components/focus';
 import type { Acting } from '../../jobs/acting';
 import { actionIcons } from '../../jobs/actionIcons';
 import { actionWords } from '../../jobs/actions';
@@ -13,12 +13,12 @@ import { actionWords } from '../../jobs/actions';
 /** RowMenu offers what is allowed now, and the report. It is loaded by the click that opens it. */
 export default function RowMenu({ acting }: { acting: Acting }) {
   const go = useNavigate();
-  const [opened, open] = useState(true);
+  const [button, opened, open] = useOpenedAtOnce();
   const { job, allowed } = acting;
   return (
     <Menu position="bottom-end" opened={opened} onChange={open}>
       <Menu.Target>
-        <IconButton label={`Actions of job ${job.id}`}>
+        <IconButton ref={button} label={`Actions of job ${job.id}`}>
           <IconDots size={17} aria-hidden />
         </IconButton>
       </Menu.Target>
@@ -29,7 +29,6 @@ export default function RowMenu({ acting }: { acting: Acting }) {
             <Menu.Item
               key={action}
               leftSection={<Icon size={15} aria-hidden />}
-              disabled={acting.running}
               onClick={() => acting.start(action)}
             >
               {actionWords(action, job)}

@@ -3,7 +3,7 @@
 import type { Job, MissingInstance, Series, Task } from '../../api';
 import { asks, counts, looks } from '../../components/jobs';
 import { count, counted } from '../../format/numbers';
-import { byYourClock, sentence } from '../../jobs/words';
+import { byYourClock, reason, sentence } from '../../jobs/words';
 
 /** missing counts the images of a task that the destination has not acknowledged, as far as the source was asked. */
 export function missing(task: Task): number {
@@ -17,7 +17,7 @@ export function taskWords(task: Task, job: Job): { title: string; says: string }
   switch (task.status) {
     case 'pending':
       return {
-        title: task.why_waiting ? `Waits: ${task.why_waiting}`.replace(/\.?$/, '.') : 'Begins in a moment.',
+        title: task.why_waiting ? `Waits: ${reason(task)}`.replace(/\.?$/, '.') : 'Begins in a moment.',
         says: `${byYourClock(task)} ${known}`.trim(),
       };
     case 'in_progress':
