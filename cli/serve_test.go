@@ -97,6 +97,8 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetString("x")
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(1)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1)
 	case reflect.Slice:

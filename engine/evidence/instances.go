@@ -132,16 +132,16 @@ func NewInstances(study string, chosen []string) *Instances {
 func (in *Instances) of(uid string) *Fact {
 	f := in.facts[uid]
 	if f == nil {
-		f = in.recognize(uid)
+		f = recognize(in, uid)
 		in.facts[uid] = f
 		in.place(uid, f, cmp.Or(in.listed[uid], f.Series))
 	}
 	return f
 }
 
-// recognize returns a new fact; for what is no UID one that an earlier run remembers, if it is shown alike. The lock
-// must be held.
-func (in *Instances) recognize(uid string) *Fact {
+// recognize returns a new fact; for what is no UID one that an earlier run remembers, if it is shown alike. The lock of
+// the instances must be held.
+func recognize(in *Instances, uid string) *Fact {
 	if fault.ValidUID(uid) {
 		return &Fact{}
 	}
@@ -252,19 +252,6 @@ func (in *Instances) Remember(series string, missing []jobs.MissingInstance) {
 			in.place(key, f, series)
 		}
 	}
-}
-
-// Nameless counts the instances of a series that an earlier run missed and that have no UID to be asked for by: only a
-// retrieve of the whole that is heard to its end tells whether the source still has them.
-func (in *Instances) Nameless(series string) (n int) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for uid := range in.extra[series] {
-		if in.facts[uid].isNameless() {
-			n++
-		}
-	}
-	return n
 }
 
 // Book counts what the ledger holds.

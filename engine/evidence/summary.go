@@ -249,3 +249,16 @@ func (in Summary) Doubtful() bool {
 	}
 	return false
 }
+
+// Nameless counts the instances of a series that an earlier run missed and that have no UID to be asked for by: only a
+// retrieve of the whole that is heard to its end tells whether the source still has them.
+func (in Summary) Nameless(series string) (n int) {
+	in.all.mu.Lock()
+	defer in.all.mu.Unlock()
+	for uid := range in.all.extra[series] {
+		if in.all.facts[uid].isNameless() {
+			n++
+		}
+	}
+	return n
+}

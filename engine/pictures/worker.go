@@ -70,7 +70,7 @@ func start(program string) (*worker, error) {
 // kill ends the process, and waits for its end.
 func (w *worker) kill() {
 	w.dead = true
-	_ = w.cmd.Process.Kill() // it may have ended by itself
+	_ = w.cmd.Process.Kill() // it may have ended already
 	_ = w.in.Close()
 	_ = w.cmd.Wait() // that it was killed is no news
 }

@@ -229,7 +229,7 @@ func (r *Listing) heedStrays(ctx context.Context, inv *source.Inventory) error {
 // So does one that is to be heard again.
 func (r *Listing) RecallHeard() {
 	for _, s := range r.Inv.Series {
-		s.Ended = slices.Contains(r.Row.Heard, s.UID) && r.Instances.Nameless(s.UID) == 0
+		s.Ended = slices.Contains(r.Row.Heard, s.UID) && r.Instances.Summary.Nameless(s.UID) == 0
 		s.Broken = !s.Ended && r.Instances.DeliveredOf(s.UID) > 0 && (!r.Inv.Whole || r.Inv.Counted < 0)
 	}
 }

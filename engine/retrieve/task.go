@@ -97,7 +97,7 @@ func (r *Task) NeverTakes(class string) bool {
 
 // wanting reports whether something of a series is still missing.
 func (r *Task) wanting(s *source.SeriesInventory) bool {
-	missing := evidence.Short(s.Counted, r.Instances.Known(s.UID)-r.Instances.Nameless(s.UID)) > 0
+	missing := evidence.Short(s.Counted, r.Instances.Known(s.UID)-r.Instances.Summary.Nameless(s.UID)) > 0
 	switch {
 	case s.Again:
 		return missing || s.UID == "" || r.Instances.Exceeds(s)
@@ -113,7 +113,7 @@ func (r *Task) wanting(s *source.SeriesInventory) bool {
 
 // unheard reports whether only a retrieve of the whole series can tell of something that an earlier run missed.
 func (r *Task) unheard(s *source.SeriesInventory) bool {
-	return !s.Ended && r.Instances.Nameless(s.UID) > 0
+	return !s.Ended && r.Instances.Summary.Nameless(s.UID) > 0
 }
 
 // lacking reports whether something of a series can be proven to be missing.
@@ -129,7 +129,7 @@ func (r *Task) lacks(s *source.SeriesInventory, uids []string) bool {
 	switch {
 	case uids != nil:
 		return slices.ContainsFunc(uids, r.Instances.Absent)
-	case r.Instances.Nameless(s.UID) > 0:
+	case r.Instances.Summary.Nameless(s.UID) > 0:
 		return true
 	case s.Listed && !s.Again:
 		return slices.ContainsFunc(slices.Collect(maps.Keys(s.Instances)), r.Instances.Absent)
