@@ -41,6 +41,7 @@ type httpFlags struct {
 	TLSKey         string   `name:"tls-key" env:"ADIT_TLS_KEY" type:"path" placeholder:"FILE" help:"PEM file with the private key of the certificate, without a password."`
 	PublicURL      string   `name:"public-url" env:"ADIT_PUBLIC_URL" placeholder:"URL" help:"Address that people use, such as https://adit.example.org. Links in mails begin with it, and requests for other host names are refused. Without it, ADIT answers to addresses, localhost and this machine's name, and over HTTPS to any name."`
 	TrustedProxies []string `env:"ADIT_TRUSTED_PROXIES" placeholder:"ADDR,…" help:"Addresses or ranges of proxies in front of ADIT. Only from these does ADIT believe X-Forwarded-For, -Proto and -Host, and Forwarded."`
+	CORSOrigins    []string `name:"cors-origins" env:"ADIT_CORS_ORIGINS" placeholder:"URL,…" help:"Addresses of viewers in a browser, such as https://viewer.example.org, whose pages may use DICOMweb (docs/dicomweb.md). Default: none."`
 	SeriesCacheGB  float64  `name:"series-cache" env:"ADIT_SERIES_CACHE" default:"10" placeholder:"GB" help:"Room in DIR/series-cache, in GB, for series that somebody reads by DICOMweb (${default})."`
 	AdminListen    string   `env:"ADIT_ADMIN_LISTEN" placeholder:"ADDR" help:"Address of /metrics and /debug/pprof/, such as 127.0.0.1:9464. Default: the UNIX socket DIR/admin.sock. An address that other machines can reach has no pprof. \"none\": neither."`
 }

@@ -61,6 +61,8 @@ type Config struct {
 	Machine   string
 	// Proxies may say whom a request came from.
 	Proxies []netip.Prefix
+	// Viewers are origins, as browsers write them, whose pages may use DICOMweb with the person's credentials.
+	Viewers []string
 }
 
 // New returns the handler of everything that is served over HTTP.
@@ -69,8 +71,9 @@ func New(cfg Config) http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies),
-		hardened, ourHost(cfg.PublicURL, cfg.Machine),
-		asUTF8, arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL), middleware.GetHead,
+		hardened, cors(cfg.Viewers), ourHost(cfg.PublicURL, cfg.Machine),
+		asUTF8, arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL, cfg.Viewers),
+		middleware.GetHead,
 	)
 	r.NotFound(Pages(cfg.Pages, nothingHere).ServeHTTP)
 	r.MethodNotAllowed(otherMethod)

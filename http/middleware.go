@@ -214,8 +214,8 @@ func rawPath(next http.Handler) http.Handler {
 }
 
 // sameOrigin refuses what a browser sends on behalf of another site's page. The public address is ours whatever a proxy
-// makes of the Host header.
-func sameOrigin(public *url.URL) func(http.Handler) http.Handler {
+// makes of the Host header. Pages of viewers may use DICOMweb.
+func sameOrigin(public *url.URL, viewers []string) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	if public != nil {
 		if err := protection.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
@@ -225,7 +225,16 @@ func sameOrigin(public *url.URL) func(http.Handler) http.Handler {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		problem.Refuse(w, r, http.StatusForbidden, "A page of another site sent this request; use ADIT's own address.")
 	}))
-	return protection.Handler
+	return func(next http.Handler) http.Handler {
+		protected := protection.Handler(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if allowed(r, viewers) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			protected.ServeHTTP(w, r)
+		})
+	}
 }
 
 // metrics of what is served.

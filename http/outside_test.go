@@ -154,7 +154,7 @@ func TestSameOriginBehindProxy(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/x", http.NoBody)
 		r.Header.Set("Origin", origin)
 		w := httptest.NewRecorder()
-		sameOrigin(public)(
+		sameOrigin(public, nil)(
 			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		).ServeHTTP(w, r)
 		require.Equal(t, want, w.Code, origin)

@@ -42,6 +42,7 @@ type HTTPConfig struct {
 	TLSKey         string
 	PublicURL      string
 	TrustedProxies []string
+	CORSOrigins    []string
 	SeriesCacheGB  float64
 	AdminListen    string
 }

@@ -36,6 +36,7 @@ const (
 type outside struct {
 	public  *url.URL // nil: not told
 	proxies []netip.Prefix
+	viewers []string // origins of pages that may use DICOMweb
 }
 
 // openOutside reads what the configuration says about the outside, before anything is started.
@@ -46,9 +47,16 @@ func (s *server) openOutside() error {
 		return err
 	}
 	if c.PublicURL != "" {
-		if s.outside.public, err = publicURL(c.PublicURL); err != nil {
+		if s.outside.public, err = address("--public-url", c.PublicURL); err != nil {
 			return err
 		}
+	}
+	for _, text := range c.CORSOrigins {
+		viewer, err := address("--cors-origins", text)
+		if err != nil {
+			return err
+		}
+		s.outside.viewers = append(s.outside.viewers, originOf(viewer))
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return usage("--tls-cert and --tls-key belong together")
@@ -61,17 +69,22 @@ func (s *server) openOutside() error {
 	return err
 }
 
-// publicURL reads an address without anything behind the host.
-func publicURL(text string) (*url.URL, error) {
+// address reads the value of a flag that is an address without anything behind the host.
+func address(flag, text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, usage(
-			"--public-url: %q is not an address such as https://adit.example.org; nothing may follow the host and port",
-			text,
+			"%s: %q is not an address such as https://adit.example.org; nothing may follow the host and port", flag, text,
 		)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}, nil
+}
+
+// originOf writes an address as browsers write the origin of a page: without the usual port.
+func originOf(u *url.URL) string {
+	usual := map[string]string{"http": ":80", "https": ":443"}
+	return u.Scheme + "://" + strings.TrimSuffix(u.Host, usual[u.Scheme])
 }
 
 // address is where people on this machine or elsewhere find the server.
@@ -112,7 +125,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 		Pages:    ui.Files(),
 		Engine:   s.engine, People: s.people, Version: s.cfg.About.Version,
 		About: s.cfg.About, Log: s.log, Metrics: s.metrics, Ready: s.ready,
-		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies,
+		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies, Viewers: s.outside.viewers,
 	})
 	srv := s.httpServer(ctx, handler)
 	s.follow(ctx, hub)
