@@ -25,10 +25,12 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/web/media"
 	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/test/process"
 )
 
 // cutter passes connections on, and cuts each after another number of bytes of the answer's body. Within the headers
-// Python's clients take whatever came for all of them, and for an answer without a body, which nobody can change; headers
+// Python's clients take whatever came for all of them, and for an answer without a body, which nobody can change;
+// headers
 // go out in one piece.
 func cutter(t *testing.T, to string, most int64) (addr string) {
 	t.Helper()
@@ -53,7 +55,8 @@ func cutter(t *testing.T, to string, most int64) (addr string) {
 	return l.Addr().String()
 }
 
-// passOn passes a connection on until so many bytes of a body have come back. It ends as a connection does whose other end was
+// passOn passes a connection on until so many bytes of a body have come back. It ends as a connection does whose other
+// end was
 // closed in order: what is reset is told by anybody.
 func passOn(c net.Conn, to string, limit int64) {
 	defer func() { _ = c.Close() }()
@@ -110,7 +113,7 @@ func (w *world) fetch(t *testing.T, at string) (size int64, sum string, err erro
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Token "+w.token)
 	r.Close = true
-	got, err := http.DefaultClient.Do(r)
+	got, err := (&http.Client{Timeout: process.Deadline}).Do(r)
 	if err != nil {
 		return 0, "", err
 	}
@@ -227,7 +230,7 @@ func (w *world) live(t *testing.T, at string) int {
 	} {
 		r.Header.Set(name, value)
 	}
-	got, err := http.DefaultClient.Do(r)
+	got, err := (&http.Client{Timeout: process.Deadline}).Do(r)
 	require.NoError(t, err)
 	require.NoError(t, got.Body.Close())
 	return got.StatusCode
