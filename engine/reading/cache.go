@@ -97,6 +97,15 @@ func (c *Cache) join(key seriesKey, fetch func(context.Context, *entry) error) (
 	return e, false, nil
 }
 
+// outgrown forgets a series that is there as a whole if its server counts more of it now than it did.
+func (c *Cache) outgrown(key seriesKey, counted int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.all[key]; e != nil && e.countedLess(counted) {
+		c.forget(e)
+	}
+}
+
 // drop forgets what is too old, and, while more room is needed than there is, what was read longest ago. It never takes
 // away what somebody reads. The lock must be held.
 func (c *Cache) drop(now time.Time, room int64) {
@@ -168,6 +177,7 @@ type entry struct {
 	items   []item // in the order in which they came
 	byUID   map[string]int
 	size    int64 // bytes of the file
+	counted int   // instances, when it was fetched; -1: the server doesn't say
 	ended   bool
 	err     error // with which the fetch ended
 	removed bool
@@ -308,6 +318,20 @@ func (e *entry) end(err error) {
 	if err != nil {
 		e.cache.forget(e) // the next one asks again
 	}
+}
+
+// counts takes down how many instances the server counts.
+func (e *entry) counts(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.counted = n
+}
+
+// countedLess reports whether it is there as a whole, and was counted when there were fewer.
+func (e *entry) countedLess(n int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ended && e.counted >= 0 && n > max(e.counted, len(e.items))
 }
 
 // has reports whether an instance has come.

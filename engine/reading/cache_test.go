@@ -338,3 +338,31 @@ func TestLent(t *testing.T) {
 	require.NoError(t, file.Close())
 	e.leave(true)
 }
+
+// TestOutgrown: a series of which the server counts more than it did is fetched anew, once.
+func TestOutgrown(t *testing.T) {
+	c := newCache(t, 1<<30)
+	fetch := func(counted, n int) func(context.Context, *entry) error {
+		return func(ctx context.Context, e *entry) error {
+			e.counts(counted)
+			return sends(n, 10)(ctx, e)
+		}
+	}
+	get := func(counted, n int) (got int, there bool) {
+		c.outgrown(key, counted)
+		e, there, err := c.join(key, fetch(counted, n))
+		require.NoError(t, err)
+		defer e.leave(true)
+		items, err := e.whole(t.Context())
+		require.NoError(t, err)
+		return len(items), there
+	}
+	for _, step := range []struct {
+		counted, has, got int
+		there             bool
+	}{{3, 3, 3, false}, {3, 9, 3, true}, {4, 4, 4, false}, {9, 4, 4, false}, {9, 4, 4, true}, {-1, 4, 4, true}} {
+		got, there := get(step.counted, step.has)
+		require.Equal(t, step.got, got)
+		require.Equal(t, step.there, there, "%d counted", step.counted)
+	}
+}

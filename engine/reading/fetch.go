@@ -26,10 +26,12 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 	if r.svc.cache == nil {
 		return nil, errors.New("this process has no disk for what is read by DICOMweb")
 	}
-	if _, err := r.seriesOf(ctx, series); err != nil {
+	of, err := r.seriesOf(ctx, series)
+	if err != nil {
 		return nil, err
 	}
 	key := seriesKey{r.node.ID, r.wish.Study, series}
+	r.svc.cache.outgrown(key, of.Counted)
 	e, there, err := r.svc.cache.join(key, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of all readers
 		return r.svc.fetchOnce(ctx, r.node, e)
 	})
@@ -52,6 +54,7 @@ func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) e
 			return fmt.Errorf("series %s at DICOM Server %s: %w", e.key.series, node.Name, refusal.ErrNotFound)
 		}
 		series := *study.series[i] // what is listed of it belongs to this fetch
+		e.counts(series.Counted)
 		f := &fetching{
 			svc: svc, e: e, from: s, series: &series, stop: make(chan struct{}), archived: study.archived(),
 			inv: &source.Inventory{
@@ -71,8 +74,8 @@ type fetching struct {
 	series *source.SeriesInventory
 	stop   chan struct{} // closed to end a retrieve politely
 
-	archived bool  // the server has to bring it back first
-	failed   error // of writing down
+	archived bool                  // the server has to bring it back first
+	failed   atomic.Pointer[error] // of writing down; what comes by C-MOVE is written by others
 	crept    atomic.Int64
 }
 
@@ -96,8 +99,8 @@ func (f *fetching) run(ctx context.Context) error {
 	for _, method := range methods {
 		whole, err := f.by(asking, method)
 		switch {
-		case f.failed != nil:
-			return f.failed
+		case f.failure() != nil:
+			return f.failure()
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case whole:
@@ -108,7 +111,7 @@ func (f *fetching) run(ctx context.Context) error {
 		}
 	}
 	switch {
-	case f.archived && f.arrived() == 0 && (last == nil || !fault.Unreachable(last)):
+	case f.archived && f.e.arrived() == 0 && (last == nil || !fault.Unreachable(last)):
 		return fault.Wait(
 			"the study is not online at DICOM Server %s, which was asked to bring it back from its archive; try again in "+
 				"some minutes", f.from.Node.Name,
@@ -118,18 +121,12 @@ func (f *fetching) run(ctx context.Context) error {
 	}
 	return fault.Again(
 		"DICOM Server %s has %s in this series, and sent %d of them; nothing can be read of a series that is not whole.",
-		f.from.Node.Name, fault.Instances(f.series.Expected()), f.arrived(),
+		f.from.Node.Name, fault.Instances(f.series.Expected()), f.e.arrived(),
 	)
 }
 
 // polite is how long a server is given to end a retrieve that nobody waits for.
 const polite = 500 * time.Millisecond
-
-func (f *fetching) arrived() int {
-	f.e.mu.Lock()
-	defer f.e.mu.Unlock()
-	return len(f.e.items)
-}
 
 // by gets what is missing of the series by one method. By WADO-RS the count of the series and the end of the answer say
 // whether it is whole; where they don't, and by DIMSE, which has to know what to propose, the list of its instances
@@ -137,10 +134,10 @@ func (f *fetching) arrived() int {
 func (f *fetching) by(ctx context.Context, method string) (whole bool, err error) {
 	if method == nodes.MethodWADO {
 		result, err := f.get(ctx, nil, source.Wanted{ByWeb: true, AsStored: true})
-		if err == nil && result.Status == dimse.Success && f.series.Counted >= 0 && f.arrived() == f.series.Counted {
+		if err == nil && result.Status == dimse.Success && f.series.Counted >= 0 && f.e.arrived() == f.series.Counted {
 			return true, nil
 		}
-		if err != nil && f.arrived() == 0 {
+		if err != nil && f.e.arrived() == 0 {
 			return false, err
 		}
 	}
@@ -185,7 +182,7 @@ func (f *fetching) wanted(o source.Offer) source.Wanted {
 
 // rest gets what is missing: the whole series while nothing of it is there, else the instances by their UIDs.
 func (f *fetching) rest(ctx context.Context, w source.Wanted) (whole bool, err error) {
-	if f.arrived() == 0 {
+	if f.e.arrived() == 0 {
 		result, err := f.get(ctx, nil, w)
 		if err != nil {
 			return false, err
@@ -195,11 +192,11 @@ func (f *fetching) rest(ctx context.Context, w source.Wanted) (whole bool, err e
 		}
 	}
 	for chunk := range slices.Chunk(f.missing(), source.ListChunk) {
-		before := f.arrived()
+		before := f.e.arrived()
 		if _, err := f.get(ctx, chunk, w); err != nil {
 			return false, err
 		}
-		if f.arrived() == before {
+		if f.e.arrived() == before {
 			break
 		}
 	}
@@ -213,10 +210,10 @@ func (f *fetching) complete(result dimse.GetResult) bool {
 	case f.series.Listed:
 		return len(f.missing()) == 0
 	case f.series.Counted >= 0:
-		return f.arrived() == f.series.Counted
+		return f.e.arrived() == f.series.Counted
 	}
-	return result.Status == dimse.Success && f.arrived() > 0 && result.Failed.Value == 0 &&
-		(!result.Completed.Present || result.Completed.Value == f.arrived())
+	return result.Status == dimse.Success && f.e.arrived() > 0 && result.Failed.Value == 0 &&
+		(!result.Completed.Present || result.Completed.Value == f.e.arrived())
 }
 
 // missing lists the UIDs of instances that the server lists and that have not come.
@@ -237,16 +234,23 @@ func (f *fetching) get(ctx context.Context, uids []string, w source.Wanted) (dim
 	}
 	result, err := f.from.Get(ctx, source.Request{Of: f.inv, Series: f.series.UID, UIDs: uids}, f.stop, f.take)
 	if err == nil {
-		err = f.failed
+		err = f.failure()
 	}
 	return result, err
+}
+
+func (f *fetching) failure() error {
+	if err := f.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // take writes down an instance that arrives. One of another series, or that calls itself another one, is refused.
 func (f *fetching) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 	f.svc.Metrics.Received.WithLabelValues(f.from.Node.Name).Inc()
 	data := door.WithPace(ctx, o.Data, f.svc.Paces.Server(f.from.Node.ID), &f.crept)
-	if f.failed != nil {
+	if f.failure() != nil {
 		return dimse.OutOfResources
 	}
 	obj, err := stream.Open(data, o.TransferSyntaxUID, stream.Limits{})
@@ -269,15 +273,13 @@ func (f *fetching) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 		TransferSyntaxUID: o.TransferSyntaxUID,
 	}
 	if err := f.e.add(ctx, meta, obj, f.patience()); err != nil {
-		f.failed = fmt.Errorf("DICOM Server %s could not be read: %w", f.from.Node.Name, err)
-		f.halt()
+		err = fmt.Errorf("DICOM Server %s could not be read: %w", f.from.Node.Name, err)
+		f.failed.Store(&err)
+		f.e.cancel(err) // which ends the retrieve
 		return dimse.OutOfResources
 	}
 	return dimse.Success
 }
-
-// halt ends the retrieve that is under way.
-func (f *fetching) halt() { f.e.cancel(f.failed) }
 
 // patience is how long a server is held back for who reads slowly: half of the silence that it bears.
 func (f *fetching) patience() time.Duration {

@@ -145,10 +145,12 @@ func (svc *Service) fetchOnce(ctx context.Context, node nodes.DICOMNode, e *entr
 }
 
 // begun reports whether something has come.
-func (e *entry) begun() bool {
+func (e *entry) begun() bool { return e.arrived() > 0 }
+
+func (e *entry) arrived() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.items) > 0
+	return len(e.items)
 }
 
 // copyFrom takes a series from another member; false: that hasn't it, or can't be reached.
@@ -171,6 +173,7 @@ func (svc *Service) copyFrom(ctx context.Context, node nodes.DICOMNode, store uu
 		}
 		n := int64(binary.BigEndian.Uint64(length[:]))
 		if n == 0 {
+			e.counts(e.arrived())
 			return true, nil
 		}
 		one := io.LimitReader(in, n)

@@ -68,7 +68,7 @@ func (f *fetching) byMove(ctx context.Context) (whole bool, err error) {
 
 // left are the instances to ask for; nil: the whole series.
 func (f *fetching) left() []string {
-	if f.arrived() == 0 {
+	if f.e.arrived() == 0 {
 		return nil
 	}
 	uids := f.missing()
@@ -107,7 +107,7 @@ func (m *moving) awaitLate(ctx context.Context) {
 	for {
 		m.mu.Lock()
 		whole := m.f.series.Listed && len(m.f.missing()) == 0 ||
-			m.f.series.Counted >= 0 && m.f.arrived() >= m.f.series.Counted
+			m.f.series.Counted >= 0 && m.f.e.arrived() >= m.f.series.Counted
 		m.mu.Unlock()
 		if whole {
 			return

@@ -113,7 +113,7 @@ type Wish struct {
 	Project                            string
 }
 
-// Reading is a study that somebody may read. It is used by one goroutine at a time, and has to be closed.
+// Reading is a study that somebody may read. It is used by one goroutine at a time.
 type Reading struct {
 	svc  *Service
 	user people.User
@@ -178,9 +178,6 @@ func (r *Reading) pin(ctx context.Context) error {
 	r.job.UidGeneration, r.job.Scan = p.UidGeneration, p.Scan
 	return err
 }
-
-// Close ends the reading.
-func (r *Reading) Close() {}
 
 // Server is the name of the server.
 func (r *Reading) Server() string { return r.node.Name }

@@ -163,6 +163,7 @@ func (v value) write(w http.ResponseWriter, r *http.Request, size int64, list ..
 	out := &answering{w: w, ctx: r.Context()}
 	if single {
 		w.Header().Set("Content-Type", v.kind)
+		w.Header().Set("Content-Security-Policy", "sandbox") // a document may be anything
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 		out.begin()
 		_, err := io.Copy(out, list[0])

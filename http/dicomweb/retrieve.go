@@ -60,8 +60,9 @@ func (p proxy) retrieves() map[string]http.HandlerFunc {
 func (p proxy) reads(serve func(w http.ResponseWriter, r *http.Request, of what) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		of, err := p.open(r)
-		if err == nil {
-			defer of.Close()
+		if err == nil && r.Method == http.MethodHead { // nothing is fetched for that
+			_, err = of.all(r.Context())
+		} else if err == nil {
 			err = serve(w, r, of)
 		}
 		if err != nil {
