@@ -25,7 +25,7 @@ func TestServeUsage(t *testing.T) {
 		"--public-url adit.example":                    "--public-url",
 		"--public-url https://adit.example/x":          "nothing may follow",
 		"--trusted-proxies proxy":                      `--trusted-proxies: "proxy" is neither an address nor a range`,
-		"--cors-origins https://viewer.example/x":       "--cors-origins: \"https://viewer.example/x\" is not an address",
+		"--cors-origins https://viewer.example/x":      "--cors-origins: \"https://viewer.example/x\" is not an address",
 		"--cors-origins *":                             "is not an address",
 		"--tls-cert cert.pem":                          "belong together",
 		"--log-level loud":                             "--log-level must be one of",

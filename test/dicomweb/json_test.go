@@ -20,8 +20,8 @@ import (
 // unreadable are files of pydicom that Orthanc does not take.
 var unreadable = []string{"DICOMDIR"}
 
-// TestMetadata: the metadata of pydicom's test files, and their frames and bulk data, are what dcm2json and pydicom make
-// of them.
+// TestMetadata: the metadata of pydicom's test files, and their frames and bulk data, are what dcm2json and pydicom
+// make of them.
 func TestMetadata(t *testing.T) {
 	python := testpeer.Python(t, "dicomweb")
 	w := &world{all: t.TempDir()}
