@@ -331,24 +331,24 @@ func TestWADOFrames(t *testing.T) {
 		return "/dicom-web/PACS/studies/" + study.StudyInstanceUID + "/series/" + in.Series().SeriesInstanceUID +
 			"/instances/" + in.SOPInstanceUID
 	}
-	const any = `multipart/related; type="application/octet-stream"; transfer-syntax="*"`
+	const anySyntax = `multipart/related; type="application/octet-stream"; transfer-syntax="*"`
 	for _, c := range []struct {
 		path, accept string
 		status       int
 		kind         string // of the parts
 		parts        int
 	}{
-		{at(plain) + "/frames/1", any, 200, "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1", 1},
+		{at(plain) + "/frames/1", anySyntax, 200, "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1", 1},
 		{at(plain) + "/frames/1", `multipart/related; type=application/octet-stream; transfer-syntax=*`, 200, "", 1},
 		{at(plain) + "/frames/1", `multipart/related; type="*/*"`, 200, "", 1},
 		{at(plain) + "/frames/1", "*/*", 200, "", 1},
 		{at(plain) + "/frames/1", "", 200, "", 1},
 		{at(plain) + "/frames/1", "application/octet-stream", 200, "", 0},
 		{at(plain) + "/frames/1", `multipart/related; type="image/jls"; transfer-syntax="1.2.840.10008.1.2.4.80"`, 406, "", 0},
-		{at(plain) + "/frames/1?accept=" + "image%2Fjpeg", any, 406, "", 0},
-		{at(plain) + "/frames/2", any, 404, "", 0},
-		{at(plain) + "/frames/0", any, 400, "", 0},
-		{at(packed) + "/frames/3,1", any, 200, "image/dicom-rle;transfer-syntax=1.2.840.10008.1.2.5", 2},
+		{at(plain) + "/frames/1?accept=" + "image%2Fjpeg", anySyntax, 406, "", 0},
+		{at(plain) + "/frames/2", anySyntax, 404, "", 0},
+		{at(plain) + "/frames/0", anySyntax, 400, "", 0},
+		{at(packed) + "/frames/3,1", anySyntax, 200, "image/dicom-rle;transfer-syntax=1.2.840.10008.1.2.5", 2},
 		{at(packed) + "/frames/1", `multipart/related; type="image/dicom-rle"`, 200, "", 1},
 		{at(packed) + "/frames/1", `multipart/related; type="application/octet-stream"`, 406, "", 0},
 		{at(packed) + "/frames/1,2", "image/dicom-rle", 406, "", 0},
@@ -412,6 +412,7 @@ func TestWADOWhole(t *testing.T) {
 		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 8, Rows: 64, Columns: 64}},
 	})
 	list := study.Instances()
+	elsewhere := map[string]map[dict.Tag]string{list[3].SOPInstanceUID: {dict.StudyInstanceUID: "1.2.3"}}
 	both := client.Supports{StudyRootFind: true, StudyRootGet: true, QIDO: true, WADO: true}
 	dimse, web := client.Supports{StudyRootFind: true, StudyRootGet: true}, client.Supports{QIDO: true, WADO: true}
 	for name, c := range map[string]struct {
@@ -429,13 +430,11 @@ func TestWADOWhole(t *testing.T) {
 		"success, 0 of 0":                         {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Empty: true}}, status: 502},
 		"the connection is lost in an object":     {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{DropAtObject: 4, DropAfterBytes: 900}}, broken: true, status: 200},
 		"the connection is lost before the first": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{DropAtObject: 1}}, status: 502},
-		"an object inside of another study": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Inside: map[string]map[dict.Tag]string{
-			list[3].SOPInstanceUID: {dict.StudyInstanceUID: "1.2.3"},
-		}}}, broken: true, status: 200},
-		"every object twice": {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{TwiceAll: true}}, status: 200, gets: 1},
-		"the list lacks one": {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{Unlisted: []string{list[2].SOPInstanceUID}}}, status: 200, gets: 1},
-		"no IMAGE level":     {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, status: 200, gets: 1},
-		"nearline":           {supports: dimse, faults: pacs.Misbehave{Archive: pacs.ArchiveFaults{Availability: "NEARLINE"}}, status: 503},
+		"an object inside of another study":       {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{Inside: elsewhere}}, broken: true, status: 200},
+		"every object twice":                      {supports: dimse, faults: pacs.Misbehave{Get: pacs.GetFaults{TwiceAll: true}}, status: 200, gets: 1},
+		"the list lacks one":                      {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{Unlisted: []string{list[2].SOPInstanceUID}}}, status: 200, gets: 1},
+		"no IMAGE level":                          {supports: dimse, faults: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, status: 200, gets: 1},
+		"nearline":                                {supports: dimse, faults: pacs.Misbehave{Archive: pacs.ArchiveFaults{Availability: "NEARLINE"}}, status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := pacs.Start(pacs.Config{

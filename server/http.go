@@ -115,7 +115,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	if err != nil {
 		machine = "" // it is called by its address then
 	}
-	pool := s.readSeries(ctx)
+	pool := readSeries(ctx, s)
 	hub := live.New(live.Config{
 		Engine: s.engine, People: s.people, Log: s.log, Metrics: s.metrics, PublicURL: s.outside.public,
 	})
@@ -146,7 +146,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 }
 
 // readSeries gives the disk for what is read by DICOMweb, and what makes pictures of it; nil: nothing does.
-func (s *server) readSeries(ctx context.Context) *pictures.Pool {
+func readSeries(ctx context.Context, s *server) *pictures.Pool {
 	const gigabyte = 1e9
 	dir := filepath.Join(s.cfg.DataDir, "series-cache")
 	cache, err := reading.OpenCache(dir, int64(s.cfg.HTTP.SeriesCacheGB*gigabyte))

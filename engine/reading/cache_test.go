@@ -164,8 +164,8 @@ func TestBornLongEnough(t *testing.T) {
 	require.Len(t, items, 40)
 }
 
-// TestLeaves: a fetch that nobody waits for ends, unless the last one got what it wanted; what broke off is not kept, and
-// nobody takes it for the whole.
+// TestLeaves: a fetch that nobody waits for ends, unless the last one got what it wanted; what broke off is not kept,
+// and nobody takes it for the whole.
 func TestLeaves(t *testing.T) {
 	c := newCache(t, 1<<30)
 	ended := make(chan error, 1)

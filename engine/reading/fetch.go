@@ -30,7 +30,7 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 		return nil, err
 	}
 	key := seriesKey{r.node.ID, r.wish.Study, series}
-	e, there, err := r.svc.cache.join(key, func(ctx context.Context, e *entry) error {
+	e, there, err := r.svc.cache.join(key, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of all readers
 		return r.svc.fetchOnce(ctx, r.node, e)
 	})
 	if there {
@@ -71,9 +71,9 @@ type fetching struct {
 	series *source.SeriesInventory
 	stop   chan struct{} // closed to end a retrieve politely
 
-	archived bool // the server has to bring it back first
-	failed error         // of writing down
-	crept  atomic.Int64
+	archived bool  // the server has to bring it back first
+	failed   error // of writing down
+	crept    atomic.Int64
 }
 
 // run gets the series by one method after the other, until all of it is there.

@@ -158,7 +158,7 @@ func (svc *Service) copyFrom(ctx context.Context, node nodes.DICOMNode, store uu
 	}
 	from, err := svc.Others.Open(ctx, store, e.key.fileName())
 	if err != nil {
-		return false, nil //nolint:nilerr // it is fetched from the server then
+		return false, nil // it is fetched from the server then
 	}
 	defer func() { _ = from.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = from.Close() })()

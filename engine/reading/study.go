@@ -147,7 +147,8 @@ func (r *Reading) seriesOf(ctx context.Context, uid string) (*source.SeriesInven
 // notOnline are the values of Instance Availability (0008,0056) of what has to be brought back first.
 var notOnline = []string{"NEARLINE", "OFFLINE"}
 
-// Archived says that a study would have to be brought back from an archive, which nothing is for that a viewer asks for.
+// Archived says that a study would have to be brought back from an archive, which is done for nothing that a viewer
+// asks for.
 type Archived struct{ Server string }
 
 func (e *Archived) Error() string {

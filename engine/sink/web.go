@@ -374,8 +374,8 @@ func (s *Web) intend(ctx context.Context, batch []*stowing) error {
 	return err
 }
 
-// forget takes back what was written down of instances that the server refused: one of theirs that it has is not what it
-// was sent.
+// forget takes back what was written down of instances that the server refused: one of theirs that it has is not what
+// it was sent.
 func (s *Web) forget(ctx context.Context, refused []*stowing) error {
 	if s.held == nil || len(refused) == 0 {
 		return nil

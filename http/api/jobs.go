@@ -208,12 +208,12 @@ func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJob
 // filter checks what is asked for.
 func (in JobFilter) filter() (jobs.JobFilter, error) {
 	return jobs.JobFilter{
-			Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
-			Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
-			CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
-		}, plainText(map[string]string{
-			"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
-		})
+		Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
+		Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
+		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
+	}, plainText(map[string]string{
+		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
+	})
 }
 
 func jobOfVersion(j jobs.Job, err error) (*route.Changed[client.Job], error) {

@@ -235,7 +235,8 @@ type step struct {
 	err    error
 }
 
-// prepared opens instances one after the other as they are to go out. Those that the profile leaves out are passed over.
+// prepared opens instances one after the other as they are to go out. Those that the profile leaves out are passed
+// over.
 func prepared(all iter.Seq2[*reading.Instance, error], forms []form) (next func() step, stop func()) {
 	pull, stop := iter.Pull2(all)
 	return func() step {

@@ -43,7 +43,8 @@ func (a *aditServer) get(in *room, images int, accept, path string) (sample, err
 		return sample{}, err
 	}
 	r, err := sent(in, images, program{nil, "curl", []string{
-		"--silent", "--show-error", "--fail", "--output", "/dev/null", "--header", "Accept: " + accept, "--header", "Authorization: Token " + a.token,
+		"--silent", "--show-error", "--fail", "--output", "/dev/null", "--header", "Accept: " + accept,
+		"--header", "Authorization: Token " + a.token,
 		a.url + path,
 	}})
 	if err != nil {
@@ -141,7 +142,9 @@ func searchingByWeb(b *bench, in *room) (ours, theirs side, err error) {
 			fmt.Sprintf("/dicom-web/QRSCP/studies?PatientName=Phantom*&StudyDate=%d-", 19000101+turn))
 	}
 	theirs = func() (sample, error) {
-		args := []string{"-S", "-aec", "QRSCP", "-k", "0008,0052=STUDY", "-k", "0010,0010=Phantom*", "-k", "0008,0020=19000101-"}
+		args := []string{
+			"-S", "-aec", "QRSCP", "-k", "0008,0052=STUDY", "-k", "0010,0010=Phantom*", "-k", "0008,0020=19000101-",
+		}
 		for _, key := range []string{
 			"0008,0030", "0008,0050", "0008,0056", "0008,0061", "0008,0090", "0010,0020", "0010,0030", "0010,0040",
 			"0020,000D", "0020,0010", "0008,1030", "0020,1206", "0020,1208",

@@ -64,7 +64,7 @@ func (c *cluster) read(m *member, title, study string) (n int) {
 		return 0
 	}
 	rq.Header.Set("Authorization", "Token "+c.token)
-	got, err := http.DefaultClient.Do(rq)
+	got, err := (&http.Client{Timeout: deadline}).Do(rq)
 	if err != nil {
 		c.t.Error(err)
 		return 0

@@ -22,7 +22,8 @@ import (
 	"github.com/adit-go/adit/test/process"
 )
 
-// TestPictures: viewers get pictures of what a PACS has that knows DIMSE alone, in the forms in which they ask for them.
+// TestPictures: viewers get pictures of what a PACS has that knows DIMSE alone, in the forms in which they ask for
+// them.
 func TestPictures(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := process.ServePhantoms(t, dir, "--database-url", dbtest.URL(t))
@@ -63,7 +64,7 @@ func TestPictures(t *testing.T) {
 		require.NoError(t, err)
 		rq.Header.Set("Authorization", "Token "+strings.TrimSpace(string(token)))
 		rq.Header.Set("Accept", c.accept)
-		got, err := http.DefaultClient.Do(rq)
+		got, err := (&http.Client{Timeout: process.Deadline}).Do(rq)
 		require.NoError(t, err)
 		body, err := io.ReadAll(got.Body)
 		_ = got.Body.Close()

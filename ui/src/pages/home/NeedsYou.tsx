@@ -12,7 +12,7 @@ import { statusIcons, statusWords, tone } from '../../components/status';
 import { when } from '../../format/times';
 import { useActing } from '../../jobs/acting';
 import { actionWords } from '../../jobs/actions';
-import { useFailures } from '../../jobs/queries';
+import { useFailures } from '../../jobs/job';
 import c from './Home.module.css';
 import { reasons } from './jobs';
 

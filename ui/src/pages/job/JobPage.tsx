@@ -12,7 +12,7 @@ import ui from '../../components/ui.module.css';
 import { when } from '../../format/times';
 import { ActingDialog, useActing } from '../../jobs/acting';
 import { NoJob } from '../../jobs/NoJob';
-import { useFailures, useJob } from '../../jobs/queries';
+import { useFailures, useJob } from '../../jobs/job';
 import { useResults } from '../../jobs/results';
 import { sentence } from '../../jobs/words';
 import { useMass } from '../../mass/queries';

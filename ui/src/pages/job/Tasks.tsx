@@ -15,7 +15,7 @@ import { useRowHeight } from '../../components/rows';
 import { Failed } from '../../components/states';
 import { Fraction, StatusBadge, statusWords } from '../../components/status';
 import { count, counted } from '../../format/numbers';
-import { block, reloadTasks, useTaskBlocks } from '../../jobs/queries';
+import { block, reloadTasks, useTaskBlocks } from '../../jobs/job';
 import c from './JobPage.module.css';
 import { blocksFor, shownTasks, type TaskStatus, taskSays, triesSay, whose, whoseWords } from './tasks';
 

@@ -13,7 +13,7 @@ import { PickAgain } from '../../jobs/PickAgain';
 import { wronglyNamed } from '../../jobs/words';
 import type { Acting } from '../../jobs/acting';
 import { actionWords } from '../../jobs/actions';
-import type { useFailures } from '../../jobs/queries';
+import type { useFailures } from '../../jobs/job';
 import { reasonOf, retrySays } from './failed';
 import c from './JobPage.module.css';
 

@@ -5,7 +5,7 @@ import { asks, isMass } from '../../components/jobs';
 import { daysOf } from '../../mass/words';
 import { final, type Status, statuses, total } from '../../components/status';
 import { counted } from '../../format/numbers';
-import { block } from '../../jobs/queries';
+import { block } from '../../jobs/job';
 import { byYourClock, reason, sentence } from '../../jobs/words';
 
 /** TaskStatus is a status that tasks can have. */

@@ -19,7 +19,7 @@ import { final, tone } from '../../components/status';
 import { exact } from '../../format/times';
 import { useDeidSum } from '../../jobs/deid';
 import { NoJob } from '../../jobs/NoJob';
-import { useJob } from '../../jobs/queries';
+import { useJob } from '../../jobs/job';
 import { KnownNode } from '../../servers/KnownNode';
 import { Attributes } from './Attributes';
 import { Held } from './Held';

@@ -10,7 +10,7 @@ import { Nowhere } from '../../components/Nowhere';
 import { Failed, Loading } from '../../components/states';
 import { StatusBadge } from '../../components/status';
 import ui from '../../components/ui.module.css';
-import { useJob, useTask } from '../../jobs/queries';
+import { useJob, useTask } from '../../jobs/job';
 import { useTaskAction } from './acting';
 import { Missing } from './Missing';
 import { SeriesTable } from './SeriesTable';
