@@ -79,6 +79,11 @@ test/contract: ## try the REST API against its document with requests of chance 
 	@GO="$(GO)" scripts/setup test
 	$(GO) test -race -timeout 60m -count 1 -v -run TestDocument ./test/contract -args -long 5m
 
+.PHONY: test/ohif
+test/ohif: ui/node_modules/.package-lock.json ## look at a study with OHIF, a viewer in the browser (fetches 50 MB once)
+	@GO="$(GO)" scripts/setup ohif
+	$(GO) test -race -timeout 10m -count 1 -v ./test/ohif
+
 .PHONY: bench
 bench: ## measure against DCMTK, GDCM, Orthanc and a plain copy (BENCH='-only scu,relay -rounds 1': a part)
 	@GO="$(GO)" scripts/setup test

@@ -28,10 +28,12 @@ import (
 	"github.com/adit-go/adit/test/process"
 )
 
+// client gives up what stands still, so that a test ends.
+var client = &http.Client{Timeout: process.Deadline}
+
 // cutter passes connections on, and cuts each after another number of bytes of the answer's body. Within the headers
 // Python's clients take whatever came for all of them, and for an answer without a body, which nobody can change;
-// headers
-// go out in one piece.
+// headers go out in one piece.
 func cutter(t *testing.T, to string, most int64) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,8 +58,7 @@ func cutter(t *testing.T, to string, most int64) (addr string) {
 }
 
 // passOn passes a connection on until so many bytes of a body have come back. It ends as a connection does whose other
-// end was
-// closed in order: what is reset is told by anybody.
+// end was closed in order: what is reset is told by anybody.
 func passOn(c net.Conn, to string, limit int64) {
 	defer func() { _ = c.Close() }()
 	peer, err := net.Dial("tcp", to)
@@ -113,7 +114,7 @@ func (w *world) fetch(t *testing.T, at string) (size int64, sum string, err erro
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Token "+w.token)
 	r.Close = true
-	got, err := (&http.Client{Timeout: process.Deadline}).Do(r)
+	got, err := client.Do(r)
 	if err != nil {
 		return 0, "", err
 	}
@@ -230,7 +231,7 @@ func (w *world) live(t *testing.T, at string) int {
 	} {
 		r.Header.Set(name, value)
 	}
-	got, err := (&http.Client{Timeout: process.Deadline}).Do(r)
+	got, err := client.Do(r)
 	require.NoError(t, err)
 	require.NoError(t, got.Body.Close())
 	return got.StatusCode

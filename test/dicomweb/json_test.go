@@ -35,6 +35,8 @@ func TestMetadata(t *testing.T) {
 			own(t, file, filepath.Join(w.all, fmt.Sprintf("%03d-%s", n, filepath.Base(file))), n)
 		}
 	}
+	out, code := testpeer.Run(t, nil, python, "make.py", w.all)
+	require.Zero(t, code, out)
 	left, err := os.ReadDir(w.all)
 	require.NoError(t, err)
 	require.Greater(t, len(left), 60)
