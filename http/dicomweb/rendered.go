@@ -47,9 +47,6 @@ func (p proxy) pictureRoutes() map[string]http.HandlerFunc {
 // picture serves a picture of one frame: of the one that is named; else of the one that stands for the instance, the
 // series or the study. A document is served as what it is.
 func (p proxy) picture(w http.ResponseWriter, r *http.Request, of what, thumbnail bool) error {
-	if p.Pictures == nil {
-		return problem.New(http.StatusNotImplemented, "This ADIT makes no pictures.")
-	}
 	rq, err := pictureOptions(r.URL.Query(), thumbnail)
 	if err != nil {
 		return err
@@ -72,6 +69,9 @@ func (p proxy) picture(w http.ResponseWriter, r *http.Request, of what, thumbnai
 		return err
 	}
 	defer release()
+	if p.Pictures == nil {
+		return problem.New(http.StatusNotImplemented, "This ADIT makes no pictures.")
+	}
 	if dict.UIDName(s.SOPClassUID) == dict.UIDName(dict.EncapsulatedPDFStorage) && !thumbnail {
 		return s.document(w, r)
 	}
