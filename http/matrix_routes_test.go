@@ -56,8 +56,8 @@ var routes = []row{
 
 	{route: "POST /dicom-web/{ae_title}/studies", want: every(409), needs: destination, hidden: true, on: named("DST"), header: storing, body: storeBody("no object")},
 	{route: "POST /dicom-web/{ae_title}/studies/{study}", want: every(409), needs: destination, hidden: true, on: below("DST", "1.2.3"), header: storing, body: storeBody("no object")},
-	{route: "POST /api/dicom-web/{ae_title}/stowrs/studies", want: every(200), needs: destination, hidden: true, on: named("DST"), header: storing, body: storeBody(fileOf(storedStudy.Instances()[0]))},
-	{route: "POST /api/dicom-web/{ae_title}/stowrs/studies/{study}", want: every(200), needs: destination, hidden: true, on: below("DST", storedStudy.StudyInstanceUID), header: storing, body: storeBody(fileOf(storedStudy.Instances()[0]))},
+	{route: "POST /api/dicom-web/{ae_title}/stowrs/studies", want: every(200), needs: destination, hidden: true, on: named("DST"), header: storing, body: storeBody(withoutPatient(storedStudy.Instances()[0]))},
+	{route: "POST /api/dicom-web/{ae_title}/stowrs/studies/{study}", want: every(200), needs: destination, hidden: true, on: below("DST", storedStudy.StudyInstanceUID), header: storing, body: storeBody(withoutPatient(storedStudy.Instances()[0]))},
 
 	{route: "GET /dicom-web/{ae_title}/studies/{study}/rendered", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
 	{route: "GET /dicom-web/{ae_title}/studies/{study}/thumbnail", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
