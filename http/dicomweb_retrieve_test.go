@@ -22,6 +22,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/web/media"
 	"github.com/adit-go/adit/dicom/web/multipart"
+	"github.com/adit-go/adit/people"
 )
 
 // wadoPrefixes are those of WADO-RS.
@@ -484,4 +485,136 @@ func TestWADOWhole(t *testing.T) {
 		require.Equal(t, 409, s.send("GET", path, "").StatusCode, path)
 	}
 	require.Empty(t, p.Recorder().Log().Gets, "nothing is brought back from the archive to be looked at")
+}
+
+// TestWADORightLost: what is there already is given to nobody who has lost the right to it, at the very next request;
+// and who may only see pseudonyms gets no original.
+func TestWADORightLost(t *testing.T) {
+	study := phantom.DemoStudies()[0]
+	s, p := searchSite(t, []*phantom.Study{study})
+	server, err := s.client.Servers.Get(t.Context(), "PACS")
+	require.NoError(t, err)
+	at := "/dicom-web/PACS/studies/" + study.StudyInstanceUID
+	in := study.Series[0].Instances[0]
+	one := at + "/series/" + study.Series[0].SeriesInstanceUID + "/instances/" + in.SOPInstanceUID
+	paths := []string{at, at + "/metadata", one, one + "/metadata", one + "/frames/1", one + "/bulkdata/7FE00010"}
+	token := s.reader("reader", server.ID, people.DICOMwebRetrieve, people.TransferUnpseudonymized)
+	each := func(query string, status int) {
+		t.Helper()
+		for _, path := range paths {
+			got := s.get(t.Context(), path+query, "Authorization", "Token "+token)
+			body, err := io.ReadAll(got.Body)
+			require.NoError(t, err)
+			_ = got.Body.Close()
+			require.Equal(t, status, got.StatusCode, path+query)
+			if status != 200 || query != "" {
+				require.NotContains(t, string(body), study.Spec.Patient.ID, path)
+			}
+		}
+	}
+	_, err = s.client.Projects.Add(t.Context(), client.NewProject{Name: "reading", Group: "reader"})
+	require.NoError(t, err)
+	each("", 200)
+	gets := len(p.Recorder().Log().Gets)
+	permit := func(permissions ...string) {
+		t.Helper()
+		_, err := s.client.Groups.Change(
+			t.Context(), "reader", client.GroupChange{Permissions: new(append([]string{}, permissions...))},
+		)
+		require.NoError(t, err)
+	}
+	permit(people.DICOMwebRetrieve)
+	each("", 403)
+	each("?pseudonym=P7&project=reading", 200)
+	permit()
+	each("?pseudonym=P7&project=reading", 403)
+	permit(people.DICOMwebRetrieve, people.TransferUnpseudonymized)
+	_, err = s.client.Groups.SetAccess(t.Context(), client.Access{Group: "reader", Node: "PACS"})
+	require.NoError(t, err)
+	each("", 404)
+	require.Len(t, p.Recorder().Log().Gets, gets, "all of it was there")
+}
+
+// reader makes somebody in a group of their own with these permissions, which may read from a server, and gives their
+// token.
+func (s *site) reader(name string, server int64, permissions ...string) (token string) {
+	s.t.Helper()
+	token = s.member(name, server, permissions...)
+	_, err := s.client.Groups.SetAccess(s.t.Context(), client.Access{Group: name, Node: "PACS", Source: true})
+	require.NoError(s.t, err)
+	return token
+}
+
+// TestWADOCrowd: many clients at once on one study cost one retrieve of each series; those among them that take nothing
+// slow nobody, and get all of it in the end.
+func TestWADOCrowd(t *testing.T) {
+	study := phantom.New(904, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "CROWD-1", Name: "Crowd^One"},
+		Series: []phantom.SeriesSpec{
+			{Kind: phantom.CT, Instances: 40, Rows: 256, Columns: 256}, {Kind: phantom.CT, Instances: 40, Rows: 256, Columns: 256},
+		},
+	})
+	s, p := searchSite(t, []*phantom.Study{study})
+	const clients, slow = 200, 20
+	want := 2 * 40
+	count := func(got *nethttp.Response) int {
+		defer func() { _ = got.Body.Close() }()
+		kind, err := media.Parse(got.Header.Get("Content-Type"))
+		if err != nil {
+			return 0
+		}
+		parts, err := multipart.NewReader(got.Body, kind.Param("boundary"), multipart.Limits{})
+		if err != nil {
+			return 0
+		}
+		for n := 0; ; n++ {
+			if _, err := parts.Next(); err != nil {
+				if errors.Is(err, io.EOF) {
+					return n
+				}
+				return -1
+			}
+		}
+	}
+	transport := &nethttp.Transport{DisableKeepAlives: true}
+	all := &nethttp.Client{Transport: transport, Timeout: 10 * deadline}
+	open := func() (*nethttp.Response, error) {
+		rq, err := nethttp.NewRequestWithContext(
+			t.Context(), nethttp.MethodGet, s.url+"/dicom-web/PACS/studies/"+study.StudyInstanceUID, nethttp.NoBody,
+		)
+		if err != nil {
+			return nil, err
+		}
+		rq.Header.Set("Authorization", "Token "+s.token)
+		return all.Do(rq)
+	}
+	waiting := make([]*nethttp.Response, slow)
+	var begun sync.WaitGroup
+	for i := range waiting {
+		begun.Go(func() {
+			var err error
+			if waiting[i], err = open(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	begun.Wait()
+	var fast sync.WaitGroup
+	for range clients - slow {
+		fast.Go(func() {
+			got, err := open()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if n := count(got); n != want {
+				t.Errorf("%d objects", n)
+			}
+		})
+	}
+	fast.Wait()
+	for _, got := range waiting {
+		require.Equal(t, want, count(got))
+	}
+	require.Len(t, p.Recorder().Log().Gets, 2)
 }
