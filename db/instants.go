@@ -43,6 +43,7 @@ var AllInstants = []Instants{
 	// after the verification, whose requests are no older
 	{Table: "commitments", Happened: []string{"requested_at", "reported_at"}},
 	{Table: "expectations", Happened: []string{"created_at", "ended_at"}},
+	{Table: "read_series", Happened: []string{"since"}},
 	{Table: "association_slots", Bound: []Bound{{"expires_at", "BoundWaits: the server's idle timeout"}}},
 	{
 		Table: "server_state", Happened: []string{"breaker_at", "succeeded_at", "troubled_at"},

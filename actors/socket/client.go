@@ -20,6 +20,8 @@ import (
 const (
 	dialTime = 5 * time.Second
 	keepTime = time.Minute // an unused connection; less than the server keeps it
+
+	lastWords = time.Second // for an answer that came before the connection broke
 	mostKept = 8           // of a peer
 
 	lookAfter = 100 * time.Millisecond // without use
@@ -98,8 +100,11 @@ func bring(ctx context.Context, cn *conn, data io.Reader, abort func()) (a Answe
 	}
 	sent := cn.send(end, nil)
 	alive()
-	if source.err != nil || sent != nil {
-		_ = cn.Close() // the peer learns by it, too; an answer that has come stays
+	switch {
+	case source.err != nil:
+		_ = cn.Close() // the peer learns by it, too
+	case sent != nil: // what it said before it broke off may be there, and not read yet
+		defer time.AfterFunc(lastWords, func() { _ = cn.Close() }).Stop()
 	}
 	told := <-heard
 	switch {

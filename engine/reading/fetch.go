@@ -36,14 +36,14 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 		return r.svc.fetchOnce(ctx, r.node, e)
 	})
 	if there {
-		r.svc.retrieves.WithLabelValues(r.node.Name, held).Inc()
+		r.svc.retrieves.WithLabelValues(held).Inc()
 	}
 	return e, err
 }
 
 // fetch gets a series from its server, and ends when it is there as a whole.
 func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) error {
-	svc.retrieves.WithLabelValues(node.Name, fromServer).Inc()
+	svc.retrieves.WithLabelValues(fromServer).Inc()
 	return svc.at(ctx, node, func(ctx context.Context, s *source.Server) error {
 		study, err := svc.look(ctx, s, e.key.study)
 		if err != nil {

@@ -130,7 +130,7 @@ func (svc *Service) fetchOnce(ctx context.Context, node nodes.DICOMNode, e *entr
 		if err != nil {
 			return err
 		}
-		copied, err := svc.copyFrom(ctx, node, keeper, e)
+		copied, err := svc.copyFrom(ctx, keeper, e)
 		if copied || e.begun() {
 			return err
 		}
@@ -154,7 +154,7 @@ func (e *entry) arrived() int {
 }
 
 // copyFrom takes a series from another member; false: that hasn't it, or can't be reached.
-func (svc *Service) copyFrom(ctx context.Context, node nodes.DICOMNode, store uuid.UUID, e *entry) (bool, error) {
+func (svc *Service) copyFrom(ctx context.Context, store uuid.UUID, e *entry) (bool, error) {
 	if store == svc.cache.id {
 		return false, nil // it was dropped, and the row not yet
 	}
@@ -164,7 +164,7 @@ func (svc *Service) copyFrom(ctx context.Context, node nodes.DICOMNode, store uu
 	}
 	defer func() { _ = from.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = from.Close() })()
-	svc.retrieves.WithLabelValues(node.Name, fromMember).Inc()
+	svc.retrieves.WithLabelValues(fromMember).Inc()
 	in := bufio.NewReaderSize(from, copyBuffer)
 	var length [8]byte
 	for {

@@ -44,14 +44,18 @@ type Service struct {
 
 // New returns the service of an engine, which reads nothing until it has a cache.
 func New(b *base.Base, ofNodes *nodes.Service, ofProjects *projects.Service, ofRetrieve *retrieve.Service) *Service {
-	return &Service{
+	svc := &Service{
 		Base: b, nodes: ofNodes, projects: ofProjects, retrieve: ofRetrieve, foreseen: source.NewForeseen(),
 		queues: map[int64]*queue{}, studies: map[studyKey]*heldStudy{}, told: map[disclosure]time.Time{},
 		retrieves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_series_read_total",
 			Help: "Series that somebody read by DICOMweb: fetched from the server, copied from another member, or there (held).",
-		}, []string{"server", "from"}),
+		}, []string{"from"}),
 	}
+	for _, from := range []string{fromServer, fromMember, held} {
+		svc.retrieves.WithLabelValues(from)
+	}
+	return svc
 }
 
 // SetCache gives the service the disk that it needs. It is called once, before the first request.

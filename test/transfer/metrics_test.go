@@ -162,7 +162,8 @@ func TestMetrics(t *testing.T) {
 		"status":      regexp.MustCompile(`^([1-5]\d\d|[a-z_]+)$`).MatchString,
 		"method":      regexp.MustCompile(`^([A-Z]+|other)$`).MatchString,
 		"route":       route.MatchString, "reason": words.MatchString,
-		"direction": words.MatchString, "kind": words.MatchString, "outcome": words.MatchString, "use": words.MatchString,
+		"from": words.MatchString, "direction": words.MatchString, "kind": words.MatchString,
+		"outcome": words.MatchString, "use": words.MatchString,
 	}
 	for _, f := range families {
 		d, known := all[f.GetName()]
