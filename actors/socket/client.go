@@ -22,7 +22,7 @@ const (
 	keepTime = time.Minute // an unused connection; less than the server keeps it
 
 	lastWords = time.Second // for an answer that came before the connection broke
-	mostKept = 8           // of a peer
+	mostKept  = 8           // of a peer
 
 	lookAfter = 100 * time.Millisecond // without use
 	lookTime  = time.Millisecond / 4
