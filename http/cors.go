@@ -16,15 +16,14 @@ const (
 	corsMaxAge  = "600" // seconds for which a browser need not ask again
 )
 
-// forViewers reports whether an address is one of DICOMweb, which viewers of other origins may use if they are allowed.
-func forViewers(r *http.Request) bool {
-	path := r.URL.EscapedPath()
+// isDICOMweb reports whether a path is one of DICOMweb.
+func isDICOMweb(path string) bool {
 	return strings.HasPrefix(path, "/dicom-web/") || strings.HasPrefix(path, "/api/dicom-web/")
 }
 
 // allowed reports whether the page that has a request sent is of one of some origins, and may use the address.
 func allowed(r *http.Request, origins []string) bool {
-	return forViewers(r) && slices.Contains(origins, r.Header.Get("Origin"))
+	return isDICOMweb(r.URL.EscapedPath()) && slices.Contains(origins, r.Header.Get("Origin"))
 }
 
 // cors lets pages of these origins, and no other, use DICOMweb with the person's credentials (the CORS protocol of the
@@ -32,7 +31,7 @@ func allowed(r *http.Request, origins []string) bool {
 func cors(origins []string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if len(origins) == 0 || !forViewers(r) {
+			if len(origins) == 0 || !isDICOMweb(r.URL.EscapedPath()) {
 				next.ServeHTTP(w, r)
 				return
 			}

@@ -130,7 +130,7 @@ func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		of := slots
 		switch {
-		case strings.HasPrefix(r.URL.Path, "/dicom-web/"), strings.HasPrefix(r.URL.Path, "/api/dicom-web/"):
+		case isDICOMweb(r.URL.Path):
 			of = web
 		case !strings.HasPrefix(r.URL.Path, "/api/"):
 			next.ServeHTTP(w, r)

@@ -290,6 +290,35 @@ func (svc *Service) ByAETitle(ctx context.Context, aeTitle string) (DICOMNode, e
 	return svc.ByID(ctx, id)
 }
 
+// ByAETitleFor finds the server of an AE title that a user may use, if they have a permission. One to which they have
+// no access, as access asks for it, is not there for them. Errors: *people.Denied without the permission,
+// refusal.ErrNotFound.
+func (svc *Service) ByAETitleFor(
+	ctx context.Context, user people.User, permission, aeTitle string, access func(node int64) people.Action,
+) (DICOMNode, error) {
+	if err := svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{permission}}); err != nil {
+		return DICOMNode{}, err
+	}
+	node, err := svc.ByAETitle(ctx, aeTitle)
+	if err != nil {
+		return DICOMNode{}, err
+	}
+	err = svc.People.Check(ctx, user.ID, access(node.ID))
+	if _, denied := errors.AsType[*people.Denied](err); denied {
+		err = NoServer(aeTitle)
+	}
+	if err != nil {
+		return DICOMNode{}, err
+	}
+	return node, nil
+}
+
+// AsSource is access to read from a node.
+func AsSource(node int64) people.Action { return people.Action{Source: node} }
+
+// AsDestination is access to write to a node.
+func AsDestination(node int64) people.Action { return people.Action{Destination: node} }
+
 // NoServer says that there is no server of an AE title, for somebody.
 func NoServer(aeTitle string) error {
 	return fmt.Errorf("DICOM server with AE title %q: %w", aeTitle, refusal.ErrNotFound)

@@ -5,7 +5,6 @@ package query
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,17 +102,7 @@ func (svc *Service) MaySearchByDICOMweb(ctx context.Context, user people.User, a
 // forDICOMweb returns the server of an AE title that a user may read from and search by DICOMweb. One that they may not
 // read from is not there for them.
 func (svc *Service) forDICOMweb(ctx context.Context, user people.User, aeTitle string) (nodes.DICOMNode, error) {
-	if err := svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.DICOMwebQuery}}); err != nil {
-		return nodes.DICOMNode{}, err
-	}
-	node, err := svc.nodes.ByAETitle(ctx, aeTitle)
-	if err != nil {
-		return nodes.DICOMNode{}, err
-	}
-	err = svc.People.Check(ctx, user.ID, people.Action{Source: node.ID})
-	if _, denied := errors.AsType[*people.Denied](err); denied {
-		err = nodes.NoServer(aeTitle)
-	}
+	node, err := svc.nodes.ByAETitleFor(ctx, user, people.DICOMwebQuery, aeTitle, nodes.AsSource)
 	if err != nil {
 		return nodes.DICOMNode{}, err
 	}

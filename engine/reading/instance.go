@@ -243,7 +243,7 @@ func (r *Reading) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.session, r.pseudonym, err = r.svc.projects.Session(ctx, r.job, projects.Study{
+	r.session, _, err = r.svc.projects.Session(ctx, r.job, projects.Study{
 		Source: r.node.Server, SourceName: r.node.Name, UID: r.wish.Study, PatientID: study.patientID,
 		Answer: study.answer, Pseudonym: r.wish.Pseudonym, Pseudonymize: r.pseudonymizes(),
 	})

@@ -6,7 +6,6 @@ package reading
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -125,26 +124,15 @@ type Reading struct {
 	wish Wish
 	job  db.Job // what it pins of the project
 
-	study     *heldStudy
-	session   *deid.Session
-	opened    bool // the session was asked for
-	pseudonym string
+	study   *heldStudy
+	session *deid.Session
+	opened  bool // the session was asked for
 }
 
 // Open checks what the user may do: read from the server, which is not there for others, by DICOMweb, and see who
 // patients are where nothing is de-identified. Errors: *people.Denied, refusal.ErrNotFound, *refusal.Invalid.
 func (svc *Service) Open(ctx context.Context, user people.User, w Wish) (*Reading, error) {
-	if err := svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.DICOMwebRetrieve}}); err != nil {
-		return nil, err
-	}
-	node, err := svc.nodes.ByAETitle(ctx, w.AETitle)
-	if err != nil {
-		return nil, err
-	}
-	err = svc.People.Check(ctx, user.ID, people.Action{Source: node.ID})
-	if _, denied := errors.AsType[*people.Denied](err); denied {
-		err = nodes.NoServer(w.AETitle)
-	}
+	node, err := svc.nodes.ByAETitleFor(ctx, user, people.DICOMwebRetrieve, w.AETitle, nodes.AsSource)
 	if err != nil {
 		return nil, err
 	}
@@ -182,9 +170,6 @@ func (r *Reading) pin(ctx context.Context) error {
 	r.job.UidGeneration, r.job.Scan = p.UidGeneration, p.Scan
 	return err
 }
-
-// Server is the name of the server.
-func (r *Reading) Server() string { return r.node.Name }
 
 // pseudonymizes reports whether instances lose their patient.
 func (r *Reading) pseudonymizes() bool { return r.wish.Pseudonym != "" }

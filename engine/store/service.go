@@ -38,17 +38,7 @@ func (svc *Service) May(ctx context.Context, user people.User, aeTitle string) e
 // destination returns the server of an AE title that a user may store to. One that they may not write to is not there
 // for them.
 func (svc *Service) destination(ctx context.Context, user people.User, aeTitle string) (nodes.DICOMNode, error) {
-	if err := svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.DICOMwebStore}}); err != nil {
-		return nodes.DICOMNode{}, err
-	}
-	node, err := svc.nodes.ByAETitle(ctx, aeTitle)
-	if err != nil {
-		return nodes.DICOMNode{}, err
-	}
-	err = svc.People.Check(ctx, user.ID, people.Action{Destination: node.ID})
-	if _, denied := errors.AsType[*people.Denied](err); denied {
-		err = nodes.NoServer(aeTitle)
-	}
+	node, err := svc.nodes.ByAETitleFor(ctx, user, people.DICOMwebStore, aeTitle, nodes.AsDestination)
 	if err != nil {
 		return nodes.DICOMNode{}, err
 	}

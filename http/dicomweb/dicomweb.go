@@ -4,8 +4,8 @@
 // (PS3.18). It serves two prefixes with the same resources:
 //
 //   - /dicom-web/{ae_title}/…: the paths of the standard, with problems as the REST API tells them;
-//   - /api/dicom-web/{ae_title}/qidors/…, stowrs/…: those of the original ADIT, for its Python client adit-client, with
-//     {"detail": "…"} where something is wrong.
+//   - /api/dicom-web/{ae_title}/qidors/…, wadors/…, stowrs/…: those of the original ADIT, for its Python
+//     client adit-client, with {"detail": "…"} where something is wrong.
 package dicomweb
 
 import (
@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -41,39 +40,28 @@ type Config struct {
 
 // Register adds the routes of both prefixes.
 func Register(r chi.Router, cfg Config) {
-	registerStore(r, cfg)
-	plain := proxy{Config: cfg, lists: newLists()}
-	original := proxy{Config: cfg, lists: plain.lists, original: true}
-	query, retrieve := map[string]http.HandlerFunc{}, map[string]http.HandlerFunc{}
-	for path, of := range searches {
-		query[Plain+path], query[Original+"/qidors"+path] = plain.search(of), original.search(of)
-	}
-	for path, h := range plain.retrieves() {
-		retrieve[Plain+path] = h
-	}
-	for path, h := range original.retrieves() {
-		retrieve[Original+"/wadors"+path] = h
-	}
-	for operation, routes := range map[string]map[string]http.HandlerFunc{
-		"dicomweb-query": query, "dicomweb-retrieve": retrieve,
-	} {
-		r.Group(func(r chi.Router) {
-			r.Use(refusing(cfg.People, plain, original), route.Counted(cfg.People, operation))
-			for path, h := range routes {
-				r.Get(path, h)
-			}
-		})
+	lists := newLists()
+	for _, p := range []proxy{{Config: cfg, lists: lists}, {Config: cfg, lists: lists, original: true}} {
+		p.register(r, "dicomweb-query", http.MethodGet, "/qidors", p.refuse, p.queries())
+		p.register(r, "dicomweb-retrieve", http.MethodGet, "/wadors", p.refuse, p.retrieves())
+		p.register(r, "dicomweb-store", http.MethodPost, "/stowrs", p.turnAway, p.stores())
 	}
 }
 
-// refusing lets those pass who are known. Others are told so in the words of the prefix.
-func refusing(who *people.Service, plain, original proxy) func(http.Handler) http.Handler {
-	return auth.RequireToo(who, func(w http.ResponseWriter, r *http.Request, err error) {
-		p := plain
-		if strings.HasPrefix(r.URL.Path, "/api/") {
-			p = original
+// register adds the routes of a service, for those who are known. In the original's paths the service has a name.
+func (p proxy) register(
+	r chi.Router, operation, method, service string, refuse func(http.ResponseWriter, *http.Request, error),
+	routes map[string]http.HandlerFunc,
+) {
+	prefix := Plain
+	if p.original {
+		prefix = Original + service
+	}
+	r.Group(func(r chi.Router) {
+		r.Use(auth.RequireToo(p.People, refuse), route.Counted(p.People, operation))
+		for path, h := range routes {
+			r.MethodFunc(method, prefix+path, h)
 		}
-		p.refuse(w, r, err)
 	})
 }
 

@@ -84,20 +84,27 @@ func (p proxy) frames(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return framesFailed(err)
 	}
-	list := make([]io.Reader, len(numbers))
-	size := int64(0)
-	for i, n := range numbers {
-		f, err := index.Frame(n)
-		if err != nil {
-			return framesFailed(err)
-		}
-		list[i], size = f.Reader(), f.Size
+	list, size, err := readersOf(index, numbers)
+	if err != nil {
+		return framesFailed(err)
 	}
 	stored := value{kind: index.MediaType(), syntax: s.TransferSyntaxUID}
 	if !index.TransferSyntax().Encapsulated {
 		stored.syntax = dict.ExplicitVRLittleEndian
 	}
 	return stored.write(w, r, size, list...)
+}
+
+// readersOf returns what reads some frames, and the bytes of the last one.
+func readersOf(index *frames.Index, numbers []int) (list []io.Reader, size int64, err error) {
+	for _, n := range numbers {
+		f, err := index.Frame(n)
+		if err != nil {
+			return nil, 0, err
+		}
+		list, size = append(list, f.Reader()), f.Size
+	}
+	return list, size, nil
 }
 
 // framesFailed judges why frames can't be told apart, or are not there.
@@ -162,12 +169,7 @@ func (v value) write(w http.ResponseWriter, r *http.Request, size int64, list ..
 	}
 	out := &answering{w: w, ctx: r.Context()}
 	if single {
-		w.Header().Set("Content-Type", v.kind)
-		w.Header().Set("Content-Security-Policy", "sandbox") // a document may be anything
-		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
-		out.begin()
-		_, err := io.Copy(out, list[0])
-		return out.failed(err)
+		return out.alone(v.kind, size, list[0])
 	}
 	out.type_ = `multipart/related; type="` + v.kind + `"`
 	out.begin()
@@ -181,6 +183,17 @@ func (v value) write(w http.ResponseWriter, r *http.Request, size int64, list ..
 		}
 	}
 	return out.failed(out.message.Close())
+}
+
+// alone writes so many bytes by themselves.
+func (a *answering) alone(kind string, size int64, from io.Reader) error {
+	h := a.w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Security-Policy", "sandbox") // a document may be anything
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	a.begin()
+	_, err := io.Copy(a, from)
+	return a.failed(err)
 }
 
 // bulk serves a value that stands apart from the metadata (PS3.18 10.4.1.1.5).
@@ -208,14 +221,13 @@ func (p proxy) bulk(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return framesFailed(err)
 	}
-	list := make([]io.Reader, index.Count())
-	size := int64(0)
-	for n := range list {
-		f, err := index.Frame(n + 1)
-		if err != nil {
-			return framesFailed(err)
-		}
-		list[n], size = f.Reader(), f.Size
+	numbers := make([]int, index.Count())
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	list, size, err := readersOf(index, numbers)
+	if err != nil {
+		return framesFailed(err)
 	}
 	return value{kind: index.MediaType(), syntax: s.TransferSyntaxUID}.write(w, r, size, list...)
 }

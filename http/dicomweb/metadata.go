@@ -4,12 +4,9 @@ package dicomweb
 
 import (
 	"compress/gzip"
-	"errors"
 	"io"
-	"iter"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/frames"
@@ -41,47 +38,21 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 		answering: answering{w: w, ctx: r.Context()},
 		packs:     strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
 	}
-	next, stop := p.described(all, p.base(r), of)
+	base := p.base(r)
+	next, stop := opened(all, func(i *reading.Instance) ([]byte, error) { return p.describe(i, base, of) })
 	defer stop()
 	for {
-		d := out.await(next)
+		s := await(next, out.live)
 		switch {
-		case d.err != nil:
-			return out.failed(d.err)
-		case !d.ok:
+		case s.err != nil:
+			return out.failed(s.err)
+		case !s.ok:
 			return out.end()
 		}
-		if err := out.row(d.row); err != nil {
+		if err := out.row(s.got); err != nil {
 			return out.failed(err)
 		}
 	}
-}
-
-// description is the metadata of the next instance.
-type description struct {
-	row []byte
-	ok  bool
-	err error
-}
-
-// described gives the metadata of instances one after the other.
-func (p proxy) described(all iter.Seq2[*reading.Instance, error], base string, of what) (
-	next func() description, stop func(),
-) {
-	pull, stop := iter.Pull2(all)
-	return func() description {
-		for {
-			i, err, ok := pull()
-			if !ok || err != nil {
-				return description{ok: ok, err: err}
-			}
-			row, err := p.describe(i, base, of)
-			if _, leftOut := errors.AsType[*reading.LeftOut](err); leftOut {
-				continue
-			}
-			return description{row: row, ok: true, err: err}
-		}
-	}, stop
 }
 
 // describe writes the metadata of an instance. Its bulk data is at addresses below that by which it was asked for,
@@ -161,26 +132,14 @@ type listing struct {
 	rows  int
 }
 
-// await waits for a row, and sends blanks meanwhile.
-func (l *listing) await(next func() description) description {
-	done := make(chan description, 1)
-	go func() { done <- next() }()
-	timer := time.NewTimer(beginWithin)
-	defer timer.Stop()
-	for {
-		select {
-		case d := <-done:
-			return d
-		case <-timer.C:
-			l.start()
-			_, _ = l.out.Write([]byte("\n")) // the next write meets an error
-			if l.zip != nil {
-				_ = l.zip.Flush()
-			}
-			_ = http.NewResponseController(l.w).Flush()
-			timer.Reset(signOfLife)
-		}
+// live sends a blank.
+func (l *listing) live() {
+	l.start()
+	_, _ = l.out.Write([]byte("\n")) // the next write meets an error
+	if l.zip != nil {
+		_ = l.zip.Flush()
 	}
+	_ = http.NewResponseController(l.w).Flush()
 }
 
 func (l *listing) start() {

@@ -5,7 +5,6 @@ package dicomweb
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -218,11 +217,6 @@ func (s viewed) document(w http.ResponseWriter, r *http.Request) error {
 	if kind := s.kindOf(path); kind != pdfType {
 		return problem.New(http.StatusNotAcceptable, "The document is not a PDF; get it by its bulk data.")
 	}
-	w.Header().Set("Content-Type", pdfType)
-	w.Header().Set("Content-Security-Policy", "sandbox")
-	w.Header().Set("Content-Length", strconv.FormatInt(found.Length, 10))
 	out := &answering{w: w, ctx: r.Context()}
-	out.begin()
-	_, err = io.Copy(out, found.Reader())
-	return out.failed(err)
+	return out.alone(pdfType, found.Length, found.Reader())
 }

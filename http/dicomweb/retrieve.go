@@ -228,38 +228,62 @@ func old(r *http.Request) error {
 }
 
 // step is what comes next of the instances.
-type step struct {
-	object *stream.Object
-	syntax string // in which it goes out
-	stored string
-	ok     bool
-	err    error
+type step[T any] struct {
+	got T
+	ok  bool
+	err error
 }
 
-// prepared opens instances one after the other as they are to go out. Those that the profile leaves out are passed
-// over.
-func prepared(all iter.Seq2[*reading.Instance, error], forms []form) (next func() step, stop func()) {
+// opened makes something of instances, one after the other. Those that the profile leaves out are passed over.
+func opened[T any](all iter.Seq2[*reading.Instance, error], open func(*reading.Instance) (T, error)) (
+	next func() step[T], stop func(),
+) {
 	pull, stop := iter.Pull2(all)
-	return func() step {
+	return func() step[T] {
 		for {
 			i, err, ok := pull()
 			if !ok || err != nil {
-				return step{ok: ok, err: err}
+				return step[T]{ok: ok, err: err}
 			}
-			obj, err := i.Object()
-			if _, leftOut := errors.AsType[*reading.LeftOut](err); leftOut {
-				continue
+			got, err := open(i)
+			if _, leftOut := errors.AsType[*reading.LeftOut](err); !leftOut {
+				return step[T]{got, true, err}
 			}
-			if err != nil {
-				return step{err: err}
-			}
-			syntax, err := convert(obj, i.TransferSyntaxUID, forms)
-			if err != nil {
-				_ = obj.Close()
-			}
-			return step{object: obj, syntax: syntax, stored: i.TransferSyntaxUID, ok: true, err: err}
 		}
 	}, stop
+}
+
+// prepared is an object as it is to go out.
+type prepared struct {
+	*stream.Object
+
+	syntax string // in which it goes out
+}
+
+// inForm returns what opens instances in the first of some forms that each can be brought into.
+func inForm(forms []form) func(*reading.Instance) (prepared, error) {
+	return func(i *reading.Instance) (prepared, error) {
+		obj, err := i.Object()
+		if err != nil {
+			return prepared{}, err
+		}
+		syntax, err := convert(obj, i.TransferSyntaxUID, forms)
+		if err != nil {
+			_ = obj.Close() // gives memory back
+		}
+		return prepared{obj, syntax}, err
+	}
+}
+
+// writeTo writes it as a file as of PS3.10.
+func (o prepared) writeTo(w io.Writer) error {
+	meta := o.FileMeta()
+	meta.TransferSyntaxUID = o.syntax
+	_, err := w.Write(meta.AppendTo(nil))
+	if err == nil {
+		_, err = o.WriteTo(w)
+	}
+	return err
 }
 
 // convert brings an object into the first of the forms that it can be brought into.
@@ -279,18 +303,18 @@ func convert(obj *stream.Object, stored string, forms []form) (syntax string, er
 
 // parts writes a message of many objects.
 func (p proxy) parts(out *answering, all iter.Seq2[*reading.Instance, error], forms []form) error {
-	next, stop := prepared(all, forms)
+	next, stop := opened(all, inForm(forms))
 	defer stop()
 	for n := 0; ; n++ {
-		s := await(out, next)
+		s := await(next, out.live)
 		if s.err != nil {
 			return out.failed(s.err)
 		}
 		if !s.ok {
 			return out.end(n)
 		}
-		err := out.part(s)
-		_ = s.object.Close()
+		err := out.part(s.got)
+		_ = s.got.Close() // gives memory back
 		if err != nil {
 			return out.failed(err)
 		}
@@ -299,7 +323,7 @@ func (p proxy) parts(out *answering, all iter.Seq2[*reading.Instance, error], fo
 
 // single writes one object.
 func (p proxy) single(out *answering, all iter.Seq2[*reading.Instance, error], forms []form) error {
-	next, stop := prepared(all, forms)
+	next, stop := opened(all, inForm(forms))
 	defer stop()
 	s := next()
 	if s.err == nil && !s.ok {
@@ -308,20 +332,10 @@ func (p proxy) single(out *answering, all iter.Seq2[*reading.Instance, error], f
 	if s.err != nil {
 		return s.err
 	}
-	defer func() { _ = s.object.Close() }()
-	out.w.Header().Set("Content-Type", objectType+"; transfer-syntax="+s.syntax)
+	defer func() { _ = s.got.Close() }()
+	out.w.Header().Set("Content-Type", objectType+"; transfer-syntax="+s.got.syntax)
 	out.begin()
-	_, err := out.Write(meta(s).AppendTo(nil))
-	if err == nil {
-		_, err = s.object.WriteTo(out)
-	}
-	return out.failed(err)
-}
-
-func meta(s step) stream.FileMeta {
-	m := s.object.FileMeta()
-	m.TransferSyntaxUID = s.syntax
-	return m
+	return out.failed(s.got.writeTo(out))
 }
 
 // answering is an answer that is streamed.
@@ -366,8 +380,8 @@ func (a *answering) Write(b []byte) (int, error) {
 	return a.w.Write(b)
 }
 
-// await runs what may take long, and lets the client know meanwhile that there is something to wait for.
-func await[T any](a *answering, do func() T) T {
+// await runs what may take long, and lets the client know meanwhile, by live, that there is something to wait for.
+func await[T any](do func() T, live func()) T {
 	done := make(chan T, 1)
 	go func() { done <- do() }()
 	timer := time.NewTimer(beginWithin)
@@ -377,7 +391,7 @@ func await[T any](a *answering, do func() T) T {
 		case got := <-done:
 			return got
 		case <-timer.C:
-			a.live()
+			live()
 			timer.Reset(signOfLife)
 		}
 	}
@@ -385,9 +399,6 @@ func await[T any](a *answering, do func() T) T {
 
 // live sends a sign of life: a header of the next part.
 func (a *answering) live() {
-	if a.type_ == "" {
-		return
-	}
 	a.begin()
 	err := error(nil)
 	if !a.waiting {
@@ -403,22 +414,18 @@ func (a *answering) live() {
 }
 
 // part writes an object.
-func (a *answering) part(s step) error {
+func (a *answering) part(o prepared) error {
 	a.begin()
 	if !a.waiting {
 		err := a.message.Begin(
-			multipart.Field{Name: "Content-Type", Value: objectType + "; transfer-syntax=" + s.syntax},
+			multipart.Field{Name: "Content-Type", Value: objectType + "; transfer-syntax=" + o.syntax},
 		)
 		if err != nil {
 			return err
 		}
 	}
 	a.waiting = false
-	if _, err := a.message.Write(meta(s).AppendTo(nil)); err != nil {
-		return err
-	}
-	_, err := s.object.WriteTo(a.message)
-	return err
+	return o.writeTo(a.message)
 }
 
 // end ends the message. One without parts is none: all was left out.
@@ -483,5 +490,3 @@ func (p proxy) refuseReading(w http.ResponseWriter, r *http.Request, err error) 
 }
 
 const fullRetry = 30 * time.Second
-
-var _ io.Writer = (*answering)(nil)

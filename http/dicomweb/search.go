@@ -35,6 +35,15 @@ var searches = map[string]query.Level{
 	"/studies/{study}/series/{series}/instances": query.Instances,
 }
 
+// queries returns the routes of QIDO-RS.
+func (p proxy) queries() map[string]http.HandlerFunc {
+	routes := map[string]http.HandlerFunc{}
+	for path, of := range searches {
+		routes[path] = p.search(of)
+	}
+	return routes
+}
+
 // patience is how long a client waits for the first byte at most; it then gets a blank as often. dicomweb-client gives
 // up after 20 s of silence. Until a connection for interactive use is free, or that is refused, nothing is sent.
 const patience = 15 * time.Second
@@ -115,20 +124,20 @@ func (p proxy) complete(ds *stream.DataSet, title string, s query.AttributeSearc
 	if p.PublicURL == nil {
 		return
 	}
-	at := p.PublicURL.JoinPath(strings.Replace(Plain, "{ae_title}", title, 1))
+	var path []string
 	for _, part := range []struct {
 		name string
 		uid  dict.Tag
 	}{
 		{"studies", dict.StudyInstanceUID}, {"series", dict.SeriesInstanceUID}, {"instances", dict.SOPInstanceUID},
 	} {
-		if uid := ds.String(part.uid); uid != "" && dict.ValidUID(uid) {
-			at = at.JoinPath(part.name, uid)
-			continue
+		uid := ds.String(part.uid)
+		if !dict.ValidUID(uid) {
+			break
 		}
-		break
+		path = append(path, part.name, uid)
 	}
-	ds.Set(dict.RetrieveURL, at.String())
+	ds.Set(dict.RetrieveURL, p.retrieveURL(title, path...))
 }
 
 // takesJSON reports whether a request accepts the answer (PS3.18 8.7.4).

@@ -19,36 +19,15 @@ import (
 	"github.com/adit-go/adit/engine/store"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
-	"github.com/adit-go/adit/http/route"
 )
 
-// stores are the resources that objects are stored to (PS3.18 10.5.1), by their paths.
-var stores = []string{"/studies", "/studies/{study}"}
-
-const dicomType = "application/dicom"
-
-const (
-	// bodyPatience is how long a body may stand still.
-	bodyPatience = 30 * time.Second
-	// sign is how often a client that has sent its body gets a sign while the server takes long: dicomweb-client gives
-	// up after 20 s of silence.
-	sign = 10 * time.Second
-)
-
-// registerStore adds the routes by which objects are stored.
-func registerStore(r chi.Router, cfg Config) {
-	for prefix, p := range map[string]proxy{
-		Plain:                {Config: cfg},
-		Original + "/stowrs": {Config: cfg, original: true},
-	} {
-		r.Group(func(r chi.Router) {
-			r.Use(auth.RequireToo(cfg.People, p.turnAway), route.Counted(cfg.People, "dicomweb-store"))
-			for _, path := range stores {
-				r.Post(prefix+path, p.store)
-			}
-		})
-	}
+// stores returns the routes of STOW-RS: the resources that objects are stored to (PS3.18 10.5.1).
+func (p proxy) stores() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{"/studies": p.store, studyPath: p.store}
 }
+
+// bodyPatience is how long a body may stand still.
+const bodyPatience = 30 * time.Second
 
 // Stores reports whether a request is one to store, whose body is read here, and not before it is known that there is
 // room for it: a client whose body has begun to go takes 503 for a reason to send it again, and some then send an empty
@@ -126,14 +105,14 @@ func storable(r *http.Request) (boundary string, err error) {
 			http.StatusUnsupportedMediaType,
 			"ADIT stores whole objects, and no metadata with bulk data apart; send application/dicom.",
 		)
-	case err != nil, t.Name != dicomType && t.Name != "multipart/related", inner != "" && inner != dicomType:
+	case err != nil, t.Name != objectType && t.Name != "multipart/related", inner != "" && inner != objectType:
 		return "", problem.New(
 			http.StatusUnsupportedMediaType,
 			`Send objects as multipart/related; type="application/dicom", or one as application/dicom.`,
 		)
 	case r.ContentLength == 0:
 		return "", nothingBrought(0, nil)
-	case t.Name == dicomType:
+	case t.Name == objectType:
 		return "", nil
 	case t.Param("boundary") == "":
 		return "", problem.New(http.StatusBadRequest, "The Content-Type names no boundary; name that of the body.")
@@ -195,7 +174,7 @@ func (b *incoming) take(s *store.Storing, boundary string) (parts int, err error
 			return parts, err
 		}
 		parts++
-		if t, err := media.Parse(part.ContentType()); part.ContentType() != "" && (err != nil || t.Name != dicomType) {
+		if t, err := media.Parse(part.ContentType()); part.ContentType() != "" && (err != nil || t.Name != objectType) {
 			s.Skip()
 			continue
 		}
@@ -218,7 +197,7 @@ func (p proxy) tell(w http.ResponseWriter, r *http.Request, title string, storin
 	}
 	done, ctx := make(chan store.Report, 1), r.Context()
 	go func() { done <- storing.End(ctx) }()
-	ticker := time.NewTicker(sign)
+	ticker := time.NewTicker(signOfLife)
 	defer ticker.Stop()
 	for {
 		select {
