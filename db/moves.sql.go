@@ -12,6 +12,38 @@ import (
 	"github.com/google/uuid"
 )
 
+const beginLook = `-- name: BeginLook :one
+INSERT INTO expectations (source_id, message_id, task_id, lease_member, lease_token, study_uid, alone)
+SELECT $1, nextval('move_message_ids')::integer, 0, m.id, 0, $2, $3
+FROM members m
+WHERE m.id = $4 AND m.fenced_at IS NULL
+  AND ($5::boolean OR NOT EXISTS (SELECT FROM server_state st WHERE st.server_id = $1 AND st.move_limit > 0))
+ON CONFLICT DO NOTHING
+RETURNING message_id
+`
+
+type BeginLookParams struct {
+	SourceID int64
+	StudyUid string
+	Alone    bool
+	Member   uuid.UUID
+	Counted  bool
+}
+
+// BeginLook does so for somebody who looks at what comes, and has no task, while the member lives: task_id and lease_token are 0 then.
+func (q *Queries) BeginLook(ctx context.Context, arg BeginLookParams) (int32, error) {
+	row := q.db.QueryRow(ctx, beginLook,
+		arg.SourceID,
+		arg.StudyUid,
+		arg.Alone,
+		arg.Member,
+		arg.Counted,
+	)
+	var message_id int32
+	err := row.Scan(&message_id)
+	return message_id, err
+}
+
 const beginMove = `-- name: BeginMove :one
 INSERT INTO expectations (source_id, message_id, task_id, lease_member, lease_token, study_uid, alone, direct)
 SELECT $1, nextval('move_message_ids')::integer, t.id, t.lease_member, t.lease_token, $2, $3, $4
@@ -64,9 +96,10 @@ const endLostMoves = `-- name: EndLostMoves :exec
 UPDATE expectations e SET ended_at = now()
 WHERE e.ended_at IS NULL
   AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')
+  AND NOT (e.task_id = 0 AND EXISTS (SELECT FROM members m WHERE m.id = e.lease_member AND m.fenced_at IS NULL))
 `
 
-// EndLostMoves ends the moves of tasks that no longer hold the lease under which they began.
+// EndLostMoves ends the moves of tasks that no longer hold the lease under which they began, and those without a task of members that are gone.
 func (q *Queries) EndLostMoves(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, endLostMoves)
 	return err
@@ -110,7 +143,7 @@ SELECT EXISTS (
       AND (e.message_id = $2::integer OR e.study_uid = $3::text)
       AND coalesce(e.ended_at, now()) > now() - interval '1 hour'
       AND (e.ended_at IS NOT NULL
-           OR NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')))
+           OR e.task_id > 0 AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')))
 `
 
 type KnowsMoveParams struct {
@@ -172,8 +205,9 @@ const listExpecting = `-- name: ListExpecting :many
 SELECT m.actor_addr, e.message_id, e.source_id, e.study_uid
 FROM expectations e
 JOIN members m ON m.id = e.lease_member AND m.fenced_at IS NULL AND m.actor_addr NOT IN ('', $1::text)
-JOIN tasks t ON t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress'
-WHERE e.source_id = ANY($2::bigint[]) AND NOT e.direct
+WHERE (e.task_id = 0 AND e.ended_at IS NULL
+       OR EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress'))
+  AND e.source_id = ANY($2::bigint[]) AND NOT e.direct
   AND (e.message_id = $3::integer OR e.study_uid = $4::text)
 ORDER BY e.ended_at DESC NULLS FIRST
 `
@@ -193,7 +227,7 @@ type ListExpectingRow struct {
 }
 
 // ListExpecting gives the C-MOVEs of runs of other members that may want what one of these servers sends: named by a message ID, or for a
-// study. Of a run that goes on those that have ended count, too: something may come late.
+// study. Of a run that goes on those that have ended count, too: something may come late. Without a task there is no run to go on.
 func (q *Queries) ListExpecting(ctx context.Context, arg ListExpectingParams) ([]ListExpectingRow, error) {
 	rows, err := q.db.Query(ctx, listExpecting,
 		arg.Own,

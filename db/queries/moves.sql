@@ -9,6 +9,16 @@ WHERE t.id = sqlc.arg(task_id) AND t.lease_member = sqlc.arg(lease_member) AND t
 ON CONFLICT DO NOTHING
 RETURNING message_id;
 
+-- BeginLook does so for somebody who looks at what comes, and has no task, while the member lives: task_id and lease_token are 0 then.
+-- name: BeginLook :one
+INSERT INTO expectations (source_id, message_id, task_id, lease_member, lease_token, study_uid, alone)
+SELECT sqlc.arg(source_id), nextval('move_message_ids')::integer, 0, m.id, 0, sqlc.arg(study_uid), sqlc.arg(alone)
+FROM members m
+WHERE m.id = sqlc.arg(member) AND m.fenced_at IS NULL
+  AND (sqlc.arg(counted)::boolean OR NOT EXISTS (SELECT FROM server_state st WHERE st.server_id = sqlc.arg(source_id) AND st.move_limit > 0))
+ON CONFLICT DO NOTHING
+RETURNING message_id;
+
 -- StudyIsMoved reports whether a move of a study runs that wants to be the only one.
 -- name: StudyIsMoved :one
 SELECT EXISTS (SELECT FROM expectations WHERE source_id = $1 AND study_uid = $2 AND alone AND ended_at IS NULL);
@@ -43,11 +53,12 @@ SET move_limit = least(nullif(move_limit, 0), greatest(1, (SELECT count(*) FROM 
     moves_good = 0
 WHERE st.server_id = $1;
 
--- EndLostMoves ends the moves of tasks that no longer hold the lease under which they began.
+-- EndLostMoves ends the moves of tasks that no longer hold the lease under which they began, and those without a task of members that are gone.
 -- name: EndLostMoves :exec
 UPDATE expectations e SET ended_at = now()
 WHERE e.ended_at IS NULL
-  AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress');
+  AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')
+  AND NOT (e.task_id = 0 AND EXISTS (SELECT FROM members m WHERE m.id = e.lease_member AND m.fenced_at IS NULL));
 
 -- name: DeleteOldMoves :exec
 DELETE FROM expectations WHERE ended_at < now() - interval '1 hour';
@@ -61,20 +72,21 @@ SELECT EXISTS (
       AND (e.message_id = sqlc.arg(message_id)::integer OR e.study_uid = sqlc.arg(study_uid)::text)
       AND coalesce(e.ended_at, now()) > now() - interval '1 hour'
       AND (e.ended_at IS NOT NULL
-           OR NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')));
+           OR e.task_id > 0 AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')));
 
 -- ListStoringServers returns what distinguishes servers that call our receiver.
 -- name: ListStoringServers :many
 SELECT n.name, s.* FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id;
 
 -- ListExpecting gives the C-MOVEs of runs of other members that may want what one of these servers sends: named by a message ID, or for a
--- study. Of a run that goes on those that have ended count, too: something may come late.
+-- study. Of a run that goes on those that have ended count, too: something may come late. Without a task there is no run to go on.
 -- name: ListExpecting :many
 SELECT m.actor_addr, e.message_id, e.source_id, e.study_uid
 FROM expectations e
 JOIN members m ON m.id = e.lease_member AND m.fenced_at IS NULL AND m.actor_addr NOT IN ('', sqlc.arg(own)::text)
-JOIN tasks t ON t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress'
-WHERE e.source_id = ANY(sqlc.arg(sources)::bigint[]) AND NOT e.direct
+WHERE (e.task_id = 0 AND e.ended_at IS NULL
+       OR EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress'))
+  AND e.source_id = ANY(sqlc.arg(sources)::bigint[]) AND NOT e.direct
   AND (e.message_id = sqlc.arg(message_id)::integer OR e.study_uid = sqlc.arg(study_uid)::text)
 ORDER BY e.ended_at DESC NULLS FIRST;
 

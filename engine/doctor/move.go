@@ -58,23 +58,24 @@ func (d *doctor) move(ctx context.Context, src *source.Server, sp *sampled) {
 			d.svc.Log.WarnContext(ctx, "a slot can't be given back now", "server", d.node.Name, "err", err)
 		}
 	}()
-	id, err := d.svc.Q.NextMoveMessageID(ctx)
+	id, end, err := d.svc.retrieve.BeginLook(ctx, d.node, sp.inv.Study)
 	if !d.tried("move", err) {
 		return
 	}
+	defer end()
 	got := &arrived{taken: make(chan struct{}, 1)}
-	delivery := d.expect(ctx, src, sp, got, uint16(id))
+	delivery := d.expect(ctx, src, sp, got, id)
 	d.svc.retrieve.Inbox().Open(delivery)
 	defer d.svc.retrieve.Inbox().Close(delivery)
-	d.svc.retrieve.Inbox().Expect(delivery, uint16(id))
-	defer d.svc.retrieve.Inbox().Ended(uint16(id))
+	d.svc.retrieve.Inbox().Expect(delivery, id)
+	defer d.svc.retrieve.Inbox().Ended(id)
 
 	start, stop := time.Now(), make(chan struct{})
 	over := context.AfterFunc(ctx, func() { close(stop) })
 	defer over()
 	one := source.Request{Of: sp.inv, Series: sp.series.UID, UIDs: sp.instances[:min(1, len(sp.instances))]}
 	result, err := src.Move(ctx, one, dimse.MoveRequest{
-		Destination: d.title, MessageID: uint16(id), Stop: stop,
+		Destination: d.title, MessageID: id, Stop: stop,
 	})
 	if err == nil && result.Completed.Value > 0 {
 		d.awaitLate(ctx, got)

@@ -49,6 +49,16 @@ func (e *Closed) Error() string {
 	return fmt.Sprintf("DICOM Server %s is closed for interactive use now", e.Server)
 }
 
+// Narrow is returned when a server's interactive cap is too low for a C-MOVE.
+type Narrow struct {
+	Server string
+}
+
+func (e *Narrow) Error() string {
+	return fmt.Sprintf("a C-MOVE takes two connections, and DICOM Server %s allows only one for searches, checks and "+
+		"reading now; have an administrator raise its interactive cap", e.Server)
+}
+
 // NoAssociation is returned when a server could not be connected to, or did not accept the association.
 type NoAssociation struct {
 	Err error
@@ -104,6 +114,13 @@ func (d *Door) SetMember(member uuid.UUID) {
 	defer d.mu.Unlock()
 	d.member = member
 	d.terms[member] = &term{}
+}
+
+// Member returns it.
+func (d *Door) Member() uuid.UUID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.member
 }
 
 // SetRefresh names what works out the caps of an hour that has begun. It is called once, before the first slot is asked
@@ -239,6 +256,24 @@ func (d *Door) ProbeSlot(ctx context.Context, member uuid.UUID, pause time.Durat
 // Interactive gives a slot to somebody who waits for the answer. It waits up to ten seconds for one to come free, then
 // returns *Busy; *Closed comes at once.
 func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
+	slots, err := d.interactive(ctx, peer, 1)
+	if err != nil {
+		return nil, err
+	}
+	return slots[0], nil
+}
+
+// InteractivePair gives the two slots that a C-MOVE takes: the server sends over an association of its own. They come
+// at once: two who had one each would wait for each other. *Narrow comes at once, too.
+func (d *Door) InteractivePair(ctx context.Context, peer Peer) (out, back *Slot, err error) {
+	slots, err := d.interactive(ctx, peer, 2)
+	if err != nil {
+		return nil, nil, err
+	}
+	return slots[0], slots[1], nil
+}
+
+func (d *Door) interactive(ctx context.Context, peer Peer, n int32) ([]*Slot, error) {
 	if err := d.pay(ctx); err != nil {
 		return nil, err
 	}
@@ -249,14 +284,14 @@ func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
 		freed, member := d.freed, d.member
 		d.mu.Unlock()
 
-		slot, err := d.takeInteractive(ctx, peer, member)
+		slots, err := d.takeInteractive(ctx, peer, member, n)
 		if errors.Is(err, errStale) {
 			if err = d.refresh(ctx); err == nil {
-				slot, err = d.takeInteractive(ctx, peer, member)
+				slots, err = d.takeInteractive(ctx, peer, member, n)
 			}
 		}
-		if slot != nil || err != nil {
-			return slot, err
+		if slots != nil || err != nil {
+			return slots, err
 		}
 		recheck := time.NewTimer(recheckSlots)
 		select {
@@ -307,10 +342,10 @@ func (d *Door) Trial(ctx context.Context, peer Peer) (*Slot, error) {
 var errStale = errors.New("the caps for this hour are not known yet; try again in a moment")
 
 // takeInteractive returns nil without an error while there is no room.
-func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID) (*Slot, error) {
-	var slot *Slot
+func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID, n int32) ([]*Slot, error) {
+	var slots []*Slot
 	err := d.take(ctx, func(ctx context.Context, q *db.Queries) error {
-		slot = nil
+		slots = nil
 		room, err := q.InteractiveRoom(ctx, peer.ServerID)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -321,18 +356,26 @@ func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID)
 			return errStale
 		case room.Cap == 0:
 			return &Closed{Server: peer.Name}
-		case room.Free <= 0:
+		case room.Cap < n:
+			return &Narrow{Server: peer.Name}
+		case room.Free < n:
 			return nil
 		}
-		id, err := q.InsertInteractiveSlot(ctx, db.InsertInteractiveSlotParams{
-			ServerID: peer.ServerID, MemberID: member,
-		})
-		if err == nil {
-			slot = d.Slot(id, peer.ServerID)
+		for range n {
+			id, err := q.InsertInteractiveSlot(ctx, db.InsertInteractiveSlotParams{
+				ServerID: peer.ServerID, MemberID: member,
+			})
+			if err != nil {
+				return err
+			}
+			slots = append(slots, d.Slot(id, peer.ServerID))
 		}
-		return err
+		return nil
 	})
-	return slot, err
+	if err != nil {
+		return nil, err
+	}
+	return slots, nil
 }
 
 // Open opens an association to the server that the slot is for. There is at most one at a time.

@@ -75,6 +75,29 @@ func TestInteractiveClosed(t *testing.T) {
 	require.ErrorContains(t, err, "PACS is closed for interactive use")
 }
 
+// TestInteractivePair: two slots at once or none, so that nobody who has one waits for somebody who has the other.
+func TestInteractivePair(t *testing.T) {
+	pool := dbtest.New(t)
+	doors := door.NewDoor(pool)
+	doors.SetMember(uuid.New())
+	peer := newServer(t, pool, 3)
+	out, back, err := doors.InteractivePair(t.Context(), peer)
+	require.NoError(t, err)
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, _, err = doors.InteractivePair(impatient, peer)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, 2, count(t, pool))
+	require.NoError(t, out.Close(t.Context()))
+	require.NoError(t, back.Close(t.Context()))
+
+	_, err = pool.Exec(t.Context(), "UPDATE server_state SET interactive_cap = 1")
+	require.NoError(t, err)
+	_, _, err = doors.InteractivePair(t.Context(), peer)
+	var narrow *door.Narrow
+	require.ErrorAs(t, err, &narrow)
+}
+
 // TestOwedSlot: a slot that can't be given back, because the database is away, is given back before the next one is
 // taken.
 func TestOwedSlot(t *testing.T) {

@@ -44,8 +44,8 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 // fetch gets a series from its server, and ends when it is there as a whole.
 func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) error {
 	svc.retrieves.WithLabelValues(fromServer).Inc()
-	return svc.at(ctx, node, func(ctx context.Context, s *source.Server) error {
-		study, err := svc.look(ctx, s, e.key.study)
+	return svc.at(ctx, node, func(ctx context.Context, s *connection) error {
+		study, err := svc.look(ctx, s.Server, e.key.study)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) e
 type fetching struct {
 	svc    *Service
 	e      *entry
-	from   *source.Server
+	from   *connection
 	inv    *source.Inventory
 	series *source.SeriesInventory
 	stop   chan struct{} // closed to end a retrieve politely
@@ -87,10 +87,7 @@ func (f *fetching) run(ctx context.Context) error {
 		close(f.stop)
 		time.AfterFunc(polite, func() { cancel(context.Cause(ctx)) })
 	})()
-	methods := nodes.MethodsOf(f.from.Node.Server)
-	if !f.svc.retrieve.Inbox().Listens() {
-		methods = slices.DeleteFunc(methods, func(m string) bool { return m == nodes.MethodMove })
-	}
+	methods := f.svc.methods(f.from.Node)
 	if len(methods) == 0 {
 		return fault.Permanent("DICOM Server %s can't be read: it supports neither WADO-RS nor C-GET, and C-MOVE "+
 			"takes a receiver.", f.from.Node.Name)

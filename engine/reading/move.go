@@ -25,20 +25,13 @@ type moving struct {
 	changed chan struct{} // has room for one
 }
 
-// byMove has the series sent by C-MOVE. The server opens an association of its own for that, which takes a slot, too.
+// byMove has the series sent by C-MOVE, and what is missing then, as long as something comes. The server opens an
+// association of its own for that, which takes a slot, too.
 func (f *fetching) byMove(ctx context.Context) (whole bool, err error) {
-	back, err := f.svc.Door.Interactive(ctx, f.from.Peer)
-	if err != nil {
-		return false, err
-	}
-	defer func() {
-		if err := back.Close(ctx); err != nil {
-			f.svc.notGivenBack(ctx, f.from.Node, err)
+	if f.from.back == nil {
+		if f.from.back, err = f.svc.Door.Interactive(ctx, f.from.Peer); err != nil {
+			return false, err
 		}
-	}()
-	id, err := f.svc.Q.NextMoveMessageID(ctx)
-	if err != nil {
-		return false, err
 	}
 	expected := evidence.NewInstances(f.inv.Study, []string{f.series.UID})
 	expected.List(f.inv)
@@ -49,10 +42,27 @@ func (f *fetching) byMove(ctx context.Context) (whole bool, err error) {
 	inbox := f.svc.retrieve.Inbox()
 	inbox.Open(arrivals)
 	defer inbox.Close(arrivals)
-	inbox.Expect(arrivals, uint16(id))
-	defer inbox.Ended(uint16(id))
+	for {
+		before := f.e.arrived()
+		if whole, err = m.move(ctx, arrivals); whole || err != nil || f.e.arrived() == before || len(f.missing()) == 0 {
+			return whole, err
+		}
+	}
+}
+
+// move makes one C-MOVE for what is left.
+func (m *moving) move(ctx context.Context, arrivals *retrieve.Inbound) (whole bool, err error) {
+	f := m.f
+	id, end, err := f.svc.retrieve.BeginLook(ctx, f.from.Node, f.inv.Study)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	inbox := f.svc.retrieve.Inbox()
+	inbox.Expect(arrivals, id)
+	defer inbox.Ended(id)
 	result, err := f.from.Move(ctx, source.Request{Of: f.inv, Series: f.series.UID, UIDs: f.left()}, dimse.MoveRequest{
-		Destination: cmp.Or(f.from.Node.Server.MoveDestination, f.svc.Config.AETitle), MessageID: uint16(id), Stop: f.stop,
+		Destination: cmp.Or(f.from.Node.Server.MoveDestination, f.svc.Config.AETitle), MessageID: id, Stop: f.stop,
 		Alive: m.lives(),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/adit-go/adit/engine/door"
@@ -25,8 +26,14 @@ type queue struct {
 type errand struct {
 	ctx  context.Context
 	node nodes.DICOMNode
-	do   func(context.Context, *source.Server) error
+	do   func(context.Context, *connection) error
 	done chan error // has room for one
+}
+
+// connection is what a worker asks a server over.
+type connection struct {
+	*source.Server
+	back *door.Slot // of the association over which the server sends by C-MOVE; nil: it was not needed yet
 }
 
 const (
@@ -37,7 +44,7 @@ const (
 
 // at has something asked of a server, and waits for it. What nobody has begun yet ends with the context at once.
 func (svc *Service) at(
-	ctx context.Context, node nodes.DICOMNode, do func(context.Context, *source.Server) error,
+	ctx context.Context, node nodes.DICOMNode, do func(context.Context, *connection) error,
 ) error {
 	e := &errand{ctx: ctx, node: node, do: do, done: make(chan error, 1)}
 	svc.mu.Lock()
@@ -78,7 +85,12 @@ func (svc *Service) hireMore(ctx context.Context, node nodes.DICOMNode, q *queue
 	}
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
-	if len(q.waiting) == 0 || q.workers == 0 || q.workers >= min(mostWorkers, int(room.Cap)-1) || room.Free < 2 {
+	each := 1
+	if svc.movesFirst(node) {
+		each = 2
+	}
+	if len(q.waiting) == 0 || q.workers == 0 || q.workers >= min(mostWorkers, (int(room.Cap)-1)/each) ||
+		int(room.Free) <= each {
 		return
 	}
 	q.workers++
@@ -89,21 +101,28 @@ func (svc *Service) hireMore(ctx context.Context, node nodes.DICOMNode, q *queue
 func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 	ctx := context.Background()
 	peer := svc.nodes.Peer(node)
-	slot, err := svc.Door.Interactive(ctx, peer)
+	slot, back, err := svc.slots(ctx, node, peer)
 	if err != nil {
 		svc.resign(q, err)
 		return
 	}
-	s := &source.Server{
+	s := &connection{&source.Server{
 		Node: node, Peer: peer, Slot: slot, Foresight: svc.foreseen, Pair: source.Pair{Source: node.ID},
 		WebFirst: nodes.MethodsOf(node.Server)[0] == nodes.MethodWADO,
-	}
+	}, back}
 	defer func() {
 		parting, cancel := context.WithTimeout(ctx, farewell)
 		defer cancel()
 		s.Release(parting)
-		if err := slot.Close(ctx); err != nil {
-			svc.notGivenBack(ctx, node, err)
+		for _, slot := range []*door.Slot{slot, s.back} {
+			if slot == nil {
+				continue
+			}
+			if err := slot.Close(ctx); err != nil {
+				svc.Log.WarnContext(
+					ctx, "a slot can't be given back now; it ends with this process", "server", node.Name, "err", err,
+				)
+			}
 		}
 	}()
 	for {
@@ -119,14 +138,31 @@ func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 	}
 }
 
-func (svc *Service) notGivenBack(ctx context.Context, node nodes.DICOMNode, err error) {
-	svc.Log.WarnContext(
-		ctx, "a slot can't be given back now; it ends with this process", "server", node.Name, "err", err,
-	)
+// slots takes what a worker needs: two slots where it fetches by C-MOVE.
+func (svc *Service) slots(ctx context.Context, node nodes.DICOMNode, peer door.Peer) (out, back *door.Slot, err error) {
+	if svc.movesFirst(node) {
+		return svc.Door.InteractivePair(ctx, peer)
+	}
+	out, err = svc.Door.Interactive(ctx, peer)
+	return out, nil, err
+}
+
+// methods are those by which a server is read here, in their order.
+func (svc *Service) methods(node nodes.DICOMNode) []string {
+	methods := nodes.MethodsOf(node.Server)
+	if !svc.retrieve.Inbox().Listens() {
+		methods = slices.DeleteFunc(methods, func(m string) bool { return m == nodes.MethodMove })
+	}
+	return methods
+}
+
+func (svc *Service) movesFirst(node nodes.DICOMNode) bool {
+	methods := svc.methods(node)
+	return len(methods) > 0 && methods[0] == nodes.MethodMove
 }
 
 // run does one thing.
-func (svc *Service) run(e *errand, s *source.Server) error {
+func (svc *Service) run(e *errand, s *connection) error {
 	if err := e.ctx.Err(); err != nil {
 		return context.Cause(e.ctx)
 	}

@@ -45,8 +45,8 @@ func (r *Reading) lookUp(ctx context.Context) (*heldStudy, error) {
 		return r.study, nil
 	}
 	var found *heldStudy
-	err := r.svc.at(ctx, r.node, func(ctx context.Context, s *source.Server) (err error) {
-		found, err = r.svc.look(ctx, s, r.wish.Study)
+	err := r.svc.at(ctx, r.node, func(ctx context.Context, s *connection) (err error) {
+		found, err = r.svc.look(ctx, s.Server, r.wish.Study)
 		return err
 	})
 	if err != nil {

@@ -66,27 +66,65 @@ const (
 )
 
 // BeginMove commits what a C-MOVE is to bring, before it goes out, and gives its message ID. It waits for its turn: at
-// a source that is not known to send the Move Originator fields, until no other task moves the study; at one that said
-// that it had too many, until fewer run than it takes, over the whole cluster. direct: the instances go to another
+// a source that is not known to send the Move Originator fields, until no other move of the study runs; at one that
+// said that it had too many, until fewer run than it takes, over the whole cluster. direct: the instances go to another
 // destination than our receiver.
 func (r *Moves) BeginMove(ctx context.Context, direct bool) (uint16, error) {
 	p := db.BeginMoveParams{
 		SourceID: r.Src.ID, StudyUid: r.Inv.Study, Alone: !r.Src.Server.MoveOriginator && !direct, Direct: direct,
 		TaskID: r.Held.TaskID, LeaseMember: &r.Held.Member, LeaseToken: &r.Held.Token,
 	}
+	t := turn{svc: r.svc, source: r.Src, study: p.StudyUid, alone: p.Alone}
+	t.begin = func(q *db.Queries, counted bool) (int32, error) {
+		p.Counted = counted
+		return q.BeginMove(ctx, p)
+	}
+	t.holds = func() error { return lease.Holds(ctx, r.svc.Q, r.Held) }
+	return t.wait(ctx)
+}
+
+// BeginLook does so for somebody who looks at what comes, and has no task. end is called when it has ended.
+func (svc *Service) BeginLook(ctx context.Context, from nodes.DICOMNode, study string) (
+	id uint16, end func(), err error,
+) {
+	p := db.BeginLookParams{
+		SourceID: from.ID, StudyUid: study, Alone: !from.Server.MoveOriginator, Member: svc.Door.Member(),
+	}
+	t := turn{svc: svc, source: from, study: study, alone: p.Alone, holds: func() error { return nil }}
+	t.begin = func(q *db.Queries, counted bool) (int32, error) {
+		p.Counted = counted
+		return q.BeginLook(ctx, p)
+	}
+	id, err = t.wait(ctx)
+	return id, func() { svc.endMove(ctx, db.EndMoveParams{MessageID: int32(id), ServerID: from.ID}, false) }, err
+}
+
+// turn is what a C-MOVE waits for.
+type turn struct {
+	svc    *Service
+	source nodes.DICOMNode
+	study  string
+	alone  bool // no other move of the study may run
+	// begin writes it down; pgx.ErrNoRows: it can't. counted: fewer run than the source takes.
+	begin func(q *db.Queries, counted bool) (int32, error)
+	holds func() error // an error if whoever waits may not have it any more
+}
+
+// wait begins a C-MOVE when it is its turn, and gives its message ID.
+func (t *turn) wait(ctx context.Context) (uint16, error) {
 	deadline, tries := time.Now().Add(TurnPatience), 0
 	for {
-		id, err := r.tryMove(ctx, p)
+		id, err := t.try(ctx)
 		if !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, errNoTurn) {
 			return uint16(id), err
 		}
 		crowded := errors.Is(err, errNoTurn)
-		if err := lease.Holds(ctx, r.svc.Q, r.Held); err != nil {
+		if err := t.holds(); err != nil {
 			return 0, err
 		}
 		moved := false
-		if p.Alone && !crowded {
-			moved, err = r.svc.Q.StudyIsMoved(ctx, db.StudyIsMovedParams{SourceID: p.SourceID, StudyUid: p.StudyUid})
+		if t.alone && !crowded {
+			moved, err = t.svc.Q.StudyIsMoved(ctx, db.StudyIsMovedParams{SourceID: t.source.ID, StudyUid: t.study})
 			if err != nil {
 				return 0, err
 			}
@@ -96,10 +134,10 @@ func (r *Moves) BeginMove(ctx context.Context, direct bool) (uint16, error) {
 		case moved && over:
 			return 0, fault.Wait(
 				"another task is moving the same study from DICOM Server %s, which allows only one move of a study at a time",
-				r.Src.Name,
+				t.source.Name,
 			)
 		case crowded && over:
-			return 0, fault.Wait("DICOM Server %s takes only few C-MOVEs at once, and others go first", r.Src.Name)
+			return 0, fault.Wait("DICOM Server %s takes only few C-MOVEs at once, and others go first", t.source.Name)
 		case moved || crowded:
 			if err := pause.For(ctx, TurnRecheck); err != nil {
 				return 0, err
@@ -112,30 +150,29 @@ func (r *Moves) BeginMove(ctx context.Context, direct bool) (uint16, error) {
 	}
 }
 
-// tryMove begins a C-MOVE if it is its turn: errNoTurn. Where a source takes few at once they are counted one after the
+// try begins a C-MOVE if it is its turn: errNoTurn. Where a source takes few at once they are counted one after the
 // other.
-func (r *Moves) tryMove(ctx context.Context, p db.BeginMoveParams) (id int32, err error) {
-	id, err = r.svc.Q.BeginMove(ctx, p)
+func (t *turn) try(ctx context.Context) (id int32, err error) {
+	id, err = t.begin(t.svc.Q, false)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return id, err
 	}
-	if limit, err := r.svc.Q.MoveLimit(ctx, p.SourceID); err != nil || limit == 0 {
+	if limit, err := t.svc.Q.MoveLimit(ctx, t.source.ID); err != nil || limit == 0 {
 		return 0, cmp.Or(err, pgx.ErrNoRows)
 	}
-	p.Counted = true
-	err = r.svc.InTx(ctx, func(q *db.Queries) error {
-		limit, err := q.LockMoveLimit(ctx, p.SourceID)
+	err = t.svc.InTx(ctx, func(q *db.Queries) error {
+		limit, err := q.LockMoveLimit(ctx, t.source.ID)
 		if err != nil {
 			return err
 		}
-		running, err := q.RunningMoves(ctx, p.SourceID)
+		running, err := q.RunningMoves(ctx, t.source.ID)
 		if err != nil {
 			return err
 		}
 		if running >= int64(limit) {
 			return errNoTurn
 		}
-		id, err = q.BeginMove(ctx, p)
+		id, err = t.begin(q, true)
 		return err
 	})
 	return id, err
@@ -146,22 +183,24 @@ const FlushGrace = 10 * time.Second
 
 // EndMove writes down that a C-MOVE is over, and whether its source had too many. If it can't, the housekeeping does.
 func (r *Moves) EndMove(ctx context.Context, id uint16, busy bool) {
+	r.svc.endMove(ctx, db.EndMoveParams{MessageID: int32(id), LeaseToken: r.Held.Token, ServerID: r.Src.ID}, busy)
+}
+
+func (svc *Service) endMove(ctx context.Context, end db.EndMoveParams, busy bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), FlushGrace)
 	defer cancel()
-	end := db.EndMoveParams{
-		MessageID: int32(id), LeaseToken: r.Held.Token, ServerID: r.Src.ID, Good: !busy, ForMore: turnsForMore,
-	}
-	err := r.svc.Q.EndMove(ctx, end)
+	end.Good, end.ForMore = !busy, turnsForMore
+	err := svc.Q.EndMove(ctx, end)
 	if busy && err == nil {
-		err = r.svc.InTx(ctx, func(q *db.Queries) error {
-			if _, err := q.LockMoveLimit(ctx, r.Src.ID); err != nil {
+		err = svc.InTx(ctx, func(q *db.Queries) error {
+			if _, err := q.LockMoveLimit(ctx, end.ServerID); err != nil {
 				return err
 			}
-			return q.LowerMoveLimit(ctx, r.Src.ID)
+			return q.LowerMoveLimit(ctx, end.ServerID)
 		})
 	}
 	if err != nil {
-		r.svc.Log.WarnContext(ctx, "the end of a C-MOVE can't be recorded now", "task", r.Held.TaskID, "err", err)
+		svc.Log.WarnContext(ctx, "the end of a C-MOVE can't be recorded now", "message_id", end.MessageID, "err", err)
 	}
 }
 

@@ -194,6 +194,7 @@ func problemOfRequest(err error) *Problem {
 func problemOfServers(err error) *Problem {
 	var busy *door.Busy
 	var closed *door.Closed
+	var narrow *door.Narrow
 	if trouble := fault.DatabaseTrouble(err); trouble != nil {
 		if trouble.Away() {
 			return DatabaseAway().Retry(trouble.Retry)
@@ -207,6 +208,8 @@ func problemOfServers(err error) *Problem {
 		return New(http.StatusServiceUnavailable, Sentence(busy.Error())).Retry(retryBusy)
 	case errors.As(err, &closed):
 		return New(http.StatusServiceUnavailable, Sentence(closed.Error())).Kind(client.CodeServerUnavailable)
+	case errors.As(err, &narrow):
+		return New(http.StatusServiceUnavailable, Sentence(narrow.Error())).Kind(client.CodeServerUnavailable)
 	case fault.NeedsSettings(err):
 		return New(http.StatusBadGateway, Sentence(err.Error()))
 	case fault.Unreachable(err):
