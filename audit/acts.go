@@ -39,7 +39,7 @@ var acts = map[string]string{
 	"server.create": always,
 	"server.change": "where it is, what it is called, what it offers, TLS, who may call, issuer of Patient IDs",
 	"server.delete": never, "server.pause": never, "server.continue": never, "server.check": never, ActSearch: never,
-	ActRead: never, ActStoring: never, ActStore: never,
+	ActRead: never, ActDownload: never, ActStoring: never, ActStore: never,
 	"folder.create": always, "folder.adopt": always,
 	"folder.change": never, "folder.delete": never, "folder.check": never,
 	"schedule.change": never, "workers.change": never, "workers.delete": never,

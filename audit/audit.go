@@ -29,12 +29,13 @@ const (
 const (
 	ActStart    = "application.start"
 	ActStop     = "application.stop"
-	ActBegin    = "task.begin"     // a study begins to move
-	ActTransfer = "task.transfer"  // a run of a task has moved images
-	ActSearch   = "server.search"  // a server was searched for studies
-	ActRead     = "server.read"    // instances of a server were read by DICOMweb
-	ActStoring  = "server.storing" // somebody begins to store instances of a study at a server
-	ActStore    = "server.store"   // what has become of them
+	ActBegin    = "task.begin"      // a study begins to move
+	ActTransfer = "task.transfer"   // a run of a task has moved images
+	ActSearch   = "server.search"   // a server was searched for studies
+	ActRead     = "server.read"     // instances of a server were read by DICOMweb
+	ActDownload = "server.download" // a person takes a study away as a zip
+	ActStoring  = "server.storing"  // somebody begins to store instances of a study at a server
+	ActStore    = "server.store"    // what has become of them
 )
 
 // Actor is the person or program that acts, as the audit log names it.

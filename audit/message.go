@@ -144,7 +144,7 @@ func message(r Row, host string) (auditMessage, bool) {
 		m.logUsed(r, host)
 	case r.Action == ActSearch:
 		m.query(r, host)
-	case r.Action == ActRead:
+	case r.Action == ActRead, r.Action == ActDownload:
 		m.access(r, host)
 	case r.Action == ActBegin, r.Action == ActTransfer, r.Action == ActStoring, r.Action == ActStore:
 		m.transfer(r, host)

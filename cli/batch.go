@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	stdio "io"
 	"os"
@@ -84,25 +83,13 @@ func (f batchFile) dryRun(
 		return err
 	}
 	if f.Remarks != "" {
-		if err := writeNew(f.Remarks, func(w stdio.Writer) error { return cl.Batch.Remarks(ctx, b, w) }); err != nil {
+		if err := command.WriteNew(f.Remarks, func(w stdio.Writer) error { return cl.Batch.Remarks(ctx, b, w) }); err != nil {
 			return err
 		}
 		fmt.Fprintf(o.Progress(streams), "%s was written.\n", command.Printable(f.Remarks))
 	}
 	if p.FaultCount > 0 {
 		return &command.Status{Code: command.ExitFailure}
-	}
-	return nil
-}
-
-// writeNew writes a file that must not exist yet.
-func writeNew(path string, write func(w stdio.Writer) error) error {
-	file, err := command.CreateNew(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(write(file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path)) // a part is nothing
 	}
 	return nil
 }
@@ -261,7 +248,7 @@ func (t tableFlags) write(streams command.Streams, table func(f client.Format, w
 	if t.To == "" {
 		return table(format, streams.Out)
 	}
-	if err := writeNew(t.To, func(w stdio.Writer) error { return table(format, w) }); err != nil {
+	if err := command.WriteNew(t.To, func(w stdio.Writer) error { return table(format, w) }); err != nil {
 		return err
 	}
 	return t.Say(streams, command.Done{"done": "written", "file": t.To}, "%s was written.", command.Printable(t.To))

@@ -47,6 +47,7 @@ type commands struct {
 	Serve        serveCmd        `cmd:"" help:"Run the server."`
 	Node         nodeCmd         `cmd:"" help:"DICOM nodes: the servers and folders that studies come from and go to."`
 	Search       search.Cmd      `cmd:"" help:"Search a server for studies, or for the series or instances of one."`
+	Download     downloadCmd     `cmd:"" help:"Take a study of a server away, as a zip."`
 	Transfer     transferCmd     `cmd:"" help:"Move studies from a server to a server or folder."`
 	Mass         massCmd         `cmd:"" help:"Mass transfers: what a server has of some days, by filters, counted and moved."`
 	Recurrence   recurrenceCmd   `cmd:"" help:"Mass transfers and batch queries that run again and again."`

@@ -5,8 +5,11 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
+	"net/url"
+	"strings"
 )
 
 // StudyQuery says which studies of a server are wanted. Empty fields match everything; at least one must be given.
@@ -136,4 +139,26 @@ func found[T any](search func() (Page[T], error)) iter.Seq2[T, error] {
 			yield(none, err)
 		}
 	}
+}
+
+// StudyDownload says what of a study is wanted, and how it is to be changed. Empty fields change nothing.
+type StudyDownload struct {
+	StudyInstanceUID   string
+	SeriesInstanceUIDs []string // none: the whole study
+	Pseudonym          string   // all of it is de-identified then, by the profile of the project
+	TrialProtocolID    string
+	TrialProtocolName  string
+	Project            string // that of the active group without
+}
+
+// Download fetches a study from a server and writes it as a zip to w, a file of which is an instance. After an error
+// what was written is no whole zip.
+func (c Servers) Download(ctx context.Context, server string, d StudyDownload, w io.Writer) error {
+	return c.copy(ctx, get(
+		"/servers/"+url.PathEscape(server)+"/studies/"+url.PathEscape(d.StudyInstanceUID)+"/download",
+		query(map[string]any{
+			"series": strings.Join(d.SeriesInstanceUIDs, ","), "pseudonym": d.Pseudonym, "project": d.Project,
+			"trial_protocol_id": d.TrialProtocolID, "trial_protocol_name": d.TrialProtocolName,
+		}),
+	), w)
 }

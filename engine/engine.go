@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/engine/batchquery"
 	"github.com/adit-go/adit/engine/doctor"
 	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/download"
 	"github.com/adit-go/adit/engine/feed"
 	"github.com/adit-go/adit/engine/housekeeping"
 	"github.com/adit-go/adit/engine/inquiry"
@@ -46,6 +47,7 @@ type Engine struct {
 	Nodes        *nodes.Service
 	Query        *query.Service
 	Reading      *reading.Service
+	Download     *download.Service
 	Projects     *projects.Service
 	Jobs         *jobs.Service
 	Lease        *lease.Service
@@ -79,6 +81,7 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 	e.Housekeeping = housekeeping.New(b, e.Nodes)
 	e.Retrieve = retrieve.New(b, e.Nodes, e.Receive)
 	e.Reading = reading.New(b, e.Nodes, e.Projects, e.Retrieve)
+	e.Download = download.New(b, e.Reading)
 	e.Verify = verify.New(b, func() bool { return e.Retrieve.Inbox().Listens() })
 	sinks := sink.New(b, e.Nodes)
 	e.Store = store.New(b, e.Nodes, sinks)

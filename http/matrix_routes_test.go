@@ -140,6 +140,7 @@ var routes = []row{
 	{route: "POST /api/v1/servers/{name}/studies:search", want: every(503), needs: source, on: named("SRC"), body: `{"patient_id":"4711"}`},
 	{route: "POST /api/v1/servers/{name}/series:search", want: every(503), needs: source, on: named("SRC"), body: `{"study_instance_uid":"1.2.3"}`},
 	{route: "POST /api/v1/servers/{name}/instances:search", want: every(503), needs: source, on: named("SRC"), body: `{"study_instance_uid":"1.2.3","series_instance_uid":"1.2.3.4"}`},
+	{route: "GET /api/v1/servers/{name}/studies/{study}/download", want: every(503), needs: source, takes: takenAway, on: below("SRC", "1.2.3")},
 	{route: "GET /api/v1/folders", want: ofStaff(200)},
 	{route: "POST /api/v1/folders", want: ofStaff(201), body: `{"name":"F{n}","path":"{1}"}`, on: newDirectory},
 	{route: "GET /api/v1/folders/{name}", want: ofStaff(200), on: newFolder},
@@ -433,6 +434,9 @@ func newGivenUp(m *matrix, _ person) []string {
 }
 
 func docsFile(*matrix, person) []string { return []string{"page.js"} }
+
+// takenAway is what a download takes where nothing is de-identified.
+var takenAway = &people.Action{Permissions: []string{people.DirectDownload, people.TransferUnpseudonymized}}
 
 // identities is what retrieving by DICOMweb takes where nothing is de-identified.
 var identities = &people.Action{Permissions: []string{people.DICOMwebRetrieve, people.TransferUnpseudonymized}}

@@ -130,7 +130,7 @@ func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		of := slots
 		switch {
-		case isDICOMweb(r.URL.Path):
+		case isDICOMweb(r.URL.Path), strings.HasSuffix(r.URL.Path, "/download"): // they take long
 			of = web
 		case !strings.HasPrefix(r.URL.Path, "/api/"):
 			next.ServeHTTP(w, r)

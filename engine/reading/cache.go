@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -80,21 +79,45 @@ func (c *Cache) join(key seriesKey, fetch func(context.Context, *entry) error) (
 	if e = c.all[key]; e != nil && e.enter() {
 		return e, true, nil
 	}
-	f, err := os.OpenFile(filepath.Join(c.dir, uuid.NewString()+suffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := c.create()
 	if err != nil {
-		return nil, false, fmt.Errorf("a series that is to be read can't be kept: %w", err)
+		return nil, false, err
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	e = &entry{
-		cache: c, key: key, file: f, cancel: cancel, readers: 1, since: time.Now(), used: time.Now(),
+	e = newEntry(c, key, &kept{File: f, cache: c})
+	c.all[key] = e
+	e.begin(fetch)
+	return e, false, nil
+}
+
+// pass returns the series for one reader, who takes it from its beginning to its end: nobody else joins it, and nothing
+// of it is kept. One that is there is taken from there.
+func (c *Cache) pass(key seriesKey, fetch func(context.Context, *entry) error) (e *entry, there bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e = c.all[key]; e != nil && e.enter() {
+		return e, true
+	}
+	e = newEntry(c, key, &passing{cache: c})
+	e.passing = true
+	e.begin(fetch)
+	return e, false
+}
+
+func newEntry(c *Cache, key seriesKey, b body) *entry {
+	return &entry{
+		cache: c, key: key, body: b, readers: 1, since: time.Now(), used: time.Now(),
 		byUID: map[string]int{}, changed: make(chan struct{}), at: map[*position]struct{}{},
 	}
-	c.all[key] = e
+}
+
+// begin has it fetched.
+func (e *entry) begin(fetch func(context.Context, *entry) error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	e.cancel = cancel
 	go func() {
 		defer cancel(nil)
 		e.end(fetch(ctx, e))
 	}()
-	return e, false, nil
 }
 
 // outgrown forgets a series that is there as a whole if its server counts more of it now than it did.
@@ -170,8 +193,10 @@ func (c *Cache) Expire(now time.Time) {
 type entry struct {
 	cache  *Cache
 	key    seriesKey
-	file   *os.File
+	body   body
 	cancel context.CancelCauseFunc
+
+	passing bool // it is for one reader, and in no cache
 
 	mu      sync.Mutex
 	items   []item // in the order in which they came
@@ -224,7 +249,7 @@ func (e *entry) leave(content bool) {
 	e.mu.Lock()
 	e.readers--
 	e.used = time.Now()
-	gone := e.readers == 0 && e.removed
+	gone := e.readers == 0 && (e.removed || e.passing && e.ended)
 	abandoned := e.readers == 0 && !e.ended && !content
 	e.tell()
 	e.mu.Unlock()
@@ -232,8 +257,16 @@ func (e *entry) leave(content bool) {
 		time.AfterFunc(linger, e.abandon)
 	}
 	if gone {
-		_ = e.file.Close()
+		e.close()
 	}
+}
+
+// close ends its body, when nobody reads or writes it any more.
+func (e *entry) close() {
+	if e.passing {
+		e.cache.give(e.body.remove())
+	}
+	_ = e.body.Close()
 }
 
 // linger is how long a fetch goes on without a reader: some clients give up one request and make another.
@@ -247,6 +280,8 @@ func (e *entry) abandon() {
 	e.mu.Unlock()
 	if left {
 		e.cancel(errAbandoned)
+	}
+	if left && !e.passing {
 		e.cache.forget(e)
 	}
 }
@@ -273,11 +308,11 @@ func (e *entry) remove() int64 {
 		return 0
 	}
 	e.removed = true
-	_ = os.Remove(e.file.Name()) // it goes at the next start
+	size := e.body.remove()
 	if e.readers == 0 && e.ended {
-		_ = e.file.Close()
+		_ = e.body.Close()
 	}
-	return e.size
+	return size
 }
 
 // tell wakes who waits for a change. The lock must be held.
@@ -304,20 +339,30 @@ func (e *entry) await(ctx context.Context) error {
 
 // end takes down how the fetch ended.
 func (e *entry) end(err error) {
+	if e.passing {
+		if e.ends(err) {
+			e.close()
+		}
+		return
+	}
 	e.cache.mu.Lock()
 	defer e.cache.mu.Unlock()
-	e.mu.Lock()
-	e.ended, e.err = true, err
-	e.used = time.Now()
-	e.tell()
-	closes := e.removed && e.readers == 0
-	e.mu.Unlock()
-	if closes {
-		_ = e.file.Close()
+	if e.ends(err) {
+		_ = e.body.Close()
 	}
 	if err != nil {
 		e.cache.forget(e) // the next one asks again
 	}
+}
+
+// ends reports whether the last reader has gone already, and left the end of the body to the fetch.
+func (e *entry) ends(err error) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended, e.err = true, err
+	e.used = time.Now()
+	e.tell()
+	return e.readers == 0 && (e.removed || e.passing)
 }
 
 // counts takes down how many instances the server counts.
@@ -369,6 +414,14 @@ func (e *entry) add(ctx context.Context, meta stream.FileMeta, data io.WriterTo,
 // window is how far a fetch goes ahead of its fastest reader, in bytes.
 const window = 16 << 20
 
+// window of a series that passes leaves room in memory for what is written at once.
+func (e *entry) window() int64 {
+	if e.passing {
+		return passingRoom / 2
+	}
+	return window
+}
+
 // writer writes to the end of an entry, no further ahead of who reads it than the window.
 type writer struct {
 	e        *entry
@@ -380,30 +433,35 @@ func (w *writer) Write(p []byte) (int, error) {
 	if err := w.e.hold(w.ctx, w.patience); err != nil {
 		return 0, err
 	}
-	if err := w.e.cache.take(int64(len(p))); err != nil {
-		return 0, err
-	}
-	n, removed, err := w.e.append(p)
-	if removed { // its bytes are not counted any more
-		w.e.cache.give(int64(len(p)))
-		return n, errRemoved
-	}
-	w.e.cache.give(int64(len(p) - n))
-	if err != nil {
-		return n, fmt.Errorf("a series that is to be read can't be kept: %w", err)
-	}
-	return n, nil
+	return w.e.append(p)
 }
 
-// append writes to the end of the file, and so of the last instance.
-func (e *entry) append(p []byte) (n int, removed bool, err error) {
-	n, err = e.file.WriteAt(p, e.size) // e.size changes here alone
+// append writes to the end of the body, and so of the last instance.
+func (e *entry) append(p []byte) (int, error) {
+	e.mu.Lock()
+	from := e.readFrom()
+	e.mu.Unlock()
+	if err := e.body.append(p, e.size, from); err != nil { // e.size changes here alone
+		return 0, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.size += int64(n)
-	e.items[len(e.items)-1].size += int64(n)
+	e.size += int64(len(p))
+	e.items[len(e.items)-1].size += int64(len(p))
 	e.tell()
-	return n, e.removed, err
+	return len(p), nil
+}
+
+// readFrom returns from where on somebody will read. The lock must be held.
+func (e *entry) readFrom() int64 {
+	if len(e.at) < e.readers || len(e.at) == 0 {
+		return 0 // from anywhere
+	}
+	from := e.size
+	for p := range e.at {
+		from = min(from, p.off)
+	}
+	return from
 }
 
 // hold waits while all who read the series from its beginning are slow. A server that was held back for as long as it
@@ -434,7 +492,7 @@ func (e *entry) ahead() bool {
 		return false // nobody reads it all, or somebody waits for something further on
 	}
 	for p := range e.at {
-		if e.size-p.off < window {
+		if e.size-p.off < e.window() {
 			return false
 		}
 	}
@@ -503,7 +561,7 @@ func (t *tail) Read(p []byte) (int, error) {
 	if n = min(n, int64(len(p))); n == 0 {
 		return 0, nil
 	}
-	read, err := t.e.file.ReadAt(p[:n], at)
+	read, err := t.e.body.ReadAt(p[:n], at)
 	t.off += int64(read)
 	if t.pos != nil {
 		t.e.mu.Lock()

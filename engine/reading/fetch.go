@@ -32,13 +32,24 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 	}
 	key := seriesKey{r.node.ID, r.wish.Study, series}
 	r.svc.cache.outgrown(key, of.Counted)
+	if r.wish.Once {
+		e, there := r.svc.cache.pass(key, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of its reader
+			return r.svc.fetch(ctx, r.node, e)
+		})
+		r.count(there)
+		return e, nil
+	}
 	e, there, err := r.svc.cache.join(key, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of all readers
 		return r.svc.fetchOnce(ctx, r.node, e)
 	})
+	r.count(there)
+	return e, err
+}
+
+func (r *Reading) count(there bool) {
 	if there {
 		r.svc.retrieves.WithLabelValues(held).Inc()
 	}
-	return e, err
 }
 
 // fetch gets a series from its server, and ends when it is there as a whole.

@@ -9,10 +9,7 @@ import (
 	"io"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
-
-	"github.com/google/uuid"
 
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
@@ -36,51 +33,44 @@ type Instance struct {
 }
 
 // Instances gives the instances of some series in the order in which they come from the server. Who takes them slowly
-// holds the server back, unless others are faster. An error ends it, and says that something is missing.
+// holds the server back, unless others are faster. An error ends it, and says that something is missing. The next
+// series is joined when one has come, so that the server goes on while the last instances go out.
 func (r *Reading) Instances(ctx context.Context, series ...string) iter.Seq2[*Instance, error] {
 	return func(yield func(*Instance, error) bool) {
+		var next *joining
 		for i, uid := range series {
-			var following string
-			if i+1 < len(series) {
-				following = series[i+1]
+			now := next
+			if now == nil {
+				now = r.joinAfter(ctx, nil, uid)
 			}
-			more, err := r.ofSeries(ctx, uid, following, yield)
+			e, err := now.wait()
+			if next = nil; err == nil && i+1 < len(series) {
+				next = r.joinAfter(ctx, e, series[i+1])
+			}
+			more := false
+			if err == nil {
+				more, err = r.give(ctx, e, now.pos, yield)
+			}
+			now.leave(more && err == nil)
 			if err != nil {
 				yield(nil, err)
 			}
 			if !more || err != nil {
+				next.drop()
 				return
 			}
 		}
 	}
 }
 
-// ofSeries gives the instances of one series. The following one is joined when this one has come, so that the server
-// goes on while the last instances go out.
-func (r *Reading) ofSeries(
-	ctx context.Context, series, following string, yield func(*Instance, error) bool,
+// give gives the instances of one series. more: it was read to its end.
+func (r *Reading) give(
+	ctx context.Context, e *entry, pos *position, yield func(*Instance, error) bool,
 ) (more bool, err error) {
-	e, err := r.join(ctx, series)
-	if err != nil {
-		return false, err
-	}
-	content := false
-	defer func() { e.leave(content) }()
-	pos := e.follow()
-	defer e.unfollow(pos)
-	if following != "" {
-		ahead := make(chan struct{})
-		defer close(ahead)
-		go r.svc.joinNext(ctx, r, e, following, ahead)
-	}
 	for n := 0; ; n++ {
 		i, ok, err := e.next(ctx, n)
-		if err != nil {
-			return false, err
-		}
-		if !ok {
-			content = true
-			return true, nil
+		if err != nil || !ok {
+			return err == nil, err
 		}
 		one := r.instance(ctx, e, i, n)
 		one.pos = pos
@@ -91,23 +81,56 @@ func (r *Reading) ofSeries(
 	}
 }
 
-// joinNext begins the next series when one has come. The reader joins it when it gets there, or leaves.
-func (svc *Service) joinNext(ctx context.Context, r *Reading, e *entry, following string, over <-chan struct{}) {
-	if _, err := e.whole(ctx); err != nil {
+// joining is the join of a series that is to be read from its beginning.
+type joining struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the rest is there
+	e      *entry
+	pos    *position
+	err    error
+}
+
+// joinAfter joins a series when another one has come; nil: at once.
+func (r *Reading) joinAfter(ctx context.Context, before *entry, series string) *joining {
+	ctx, cancel := context.WithCancel(ctx)
+	j := &joining{cancel: cancel, done: make(chan struct{})}
+	ahead := &Reading{svc: r.svc, user: r.user, node: r.node, wish: r.wish, job: r.job, study: r.study}
+	go func() {
+		defer close(j.done)
+		if before != nil {
+			if _, j.err = before.whole(ctx); j.err != nil {
+				return
+			}
+		}
+		if j.e, j.err = ahead.join(ctx, series); j.err == nil {
+			j.pos = j.e.follow()
+		}
+	}()
+	return j
+}
+
+func (j *joining) wait() (*entry, error) {
+	<-j.done
+	return j.e, j.err
+}
+
+// leave ends it when it was waited for.
+func (j *joining) leave(content bool) {
+	j.cancel()
+	if j.err == nil {
+		j.e.unfollow(j.pos)
+		j.e.leave(content)
+	}
+}
+
+// drop ends one that nobody waits for. nil has nothing to be ended.
+func (j *joining) drop() {
+	if j == nil {
 		return
 	}
-	ahead := &Reading{svc: svc, user: r.user, node: r.node, wish: r.wish, job: r.job, study: r.study}
-	next, err := ahead.join(ctx, following)
-	if err != nil {
-		return // the reader meets it, too
-	}
-	pos := next.follow()
-	defer next.unfollow(pos)
-	select {
-	case <-over: // its reader joins it now, or within the moment that a fetch goes on without one
-	case <-ctx.Done():
-	}
-	next.leave(false)
+	j.cancel()
+	<-j.done
+	j.leave(false)
 }
 
 // follow says that somebody reads the series from its beginning.
@@ -266,7 +289,7 @@ func (i *Instance) File() (io.ReaderAt, int64) {
 	i.e.mu.Lock()
 	defer i.e.mu.Unlock()
 	at := i.e.items[i.n]
-	return io.NewSectionReader(i.e.file, at.off, at.size), at.size
+	return io.NewSectionReader(i.e.body, at.off, at.size), at.size
 }
 
 // Wait waits until the instance is there as a whole.
@@ -305,9 +328,9 @@ func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err erro
 
 // keepOnce writes an object into a file without a name.
 func (c *Cache) keepOnce(obj *stream.Object, syntax string) (file io.ReaderAt, size int64, release func(), err error) {
-	f, err := os.OpenFile(filepath.Join(c.dir, uuid.NewString()+suffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := c.create()
 	if err != nil {
-		return nil, 0, nil, fmt.Errorf("an instance that is to be read can't be kept: %w", err)
+		return nil, 0, nil, err
 	}
 	_ = os.Remove(f.Name()) // it goes at the next start
 	w := &once{c: c, f: f}

@@ -98,7 +98,7 @@ func (e *entry) lend(ctx context.Context, w io.Writer) (content bool, err error)
 		if _, err := w.Write(length[:]); err != nil || !ok {
 			return err == nil, err
 		}
-		if _, err := io.Copy(w, io.NewSectionReader(e.file, i.off, i.size)); err != nil {
+		if _, err := io.Copy(w, io.NewSectionReader(e.body, i.off, i.size)); err != nil {
 			return false, err
 		}
 		e.passed(pos, n)

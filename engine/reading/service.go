@@ -108,6 +108,7 @@ const (
 type Wish struct {
 	AETitle string // of the server
 	Study   string // Study Instance UID
+	Once    bool   // it is read by Instances, and nothing of it is kept for others
 
 	// Pseudonym has everything de-identified by the profile of the project: that of the user's active group if none is
 	// named. The trial's names are written in any case.
@@ -136,6 +137,27 @@ func (svc *Service) Open(ctx context.Context, user people.User, w Wish) (*Readin
 	if err != nil {
 		return nil, err
 	}
+	return svc.open(ctx, user, node, w)
+}
+
+// OpenAt does the same for who has another permission, and names the server. Its AE title in the wish is not heeded.
+func (svc *Service) OpenAt(ctx context.Context, user people.User, server, permission string, w Wish) (*Reading, error) {
+	node, err := svc.nodes.ByName(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	if node.Server == nil {
+		return nil, &refusal.Invalid{Reason: "this DICOM node is a folder, and no server"}
+	}
+	a := nodes.AsSource(node.ID)
+	a.Permissions = []string{permission}
+	if err := svc.People.Check(ctx, user.ID, a); err != nil {
+		return nil, err
+	}
+	return svc.open(ctx, user, node, w)
+}
+
+func (svc *Service) open(ctx context.Context, user people.User, node nodes.DICOMNode, w Wish) (_ *Reading, err error) {
 	if !fault.ValidUID(w.Study) {
 		return nil, &refusal.Invalid{Field: "study", Reason: "is not a UID"}
 	}
@@ -189,12 +211,9 @@ const toldAgain = 15 * time.Minute
 // mostTold bounds what is remembered of that.
 const mostTold = 10_000
 
-// Record leaves a row in the audit log before something of a study goes out. series: empty for all of them.
+// Record leaves a row in the audit log before something of a study goes out by DICOMweb, unless it did a moment ago.
+// series: empty for all of them.
 func (r *Reading) Record(ctx context.Context, series string) error {
-	study, err := r.lookUp(ctx)
-	if err != nil {
-		return err
-	}
 	by := audit.ActorOf(ctx)
 	d := disclosure{
 		user: by.UserID, via: by.Via, peer: by.Peer, server: r.node.ID, study: r.wish.Study, series: series,
@@ -207,12 +226,7 @@ func (r *Reading) Record(ctx context.Context, series string) error {
 	if told && now.Sub(at) < toldAgain {
 		return nil
 	}
-	err = audit.Record(ctx, r.svc.Q, audit.Entry{
-		Action: audit.ActRead, Object: "server " + r.node.Name, Source: r.node.Name, PatientID: study.patientID,
-		StudyUID: r.wish.Study, Profile: r.job.ProfileName, ProfileSHA256: r.job.ProfileSha256,
-		Detail: map[string]any{"series": series, "pseudonymized": r.pseudonymizes()},
-	})
-	if err != nil {
+	if err := r.Tell(ctx, audit.ActRead, series); err != nil {
 		return err
 	}
 	r.svc.mu.Lock()
@@ -222,4 +236,17 @@ func (r *Reading) Record(ctx context.Context, series string) error {
 	}
 	r.svc.told[d] = now
 	return nil
+}
+
+// Tell leaves a row in the audit log before something of a study goes out. series says which.
+func (r *Reading) Tell(ctx context.Context, act string, series any) error {
+	study, err := r.lookUp(ctx)
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, r.svc.Q, audit.Entry{
+		Action: act, Object: "server " + r.node.Name, Source: r.node.Name, PatientID: study.patientID,
+		StudyUID: r.wish.Study, Profile: r.job.ProfileName, ProfileSHA256: r.job.ProfileSha256,
+		Detail: map[string]any{"series": series, "pseudonymized": r.pseudonymizes()},
+	})
 }

@@ -113,6 +113,21 @@ func (r *Reading) Series(ctx context.Context) (uids []string, err error) {
 	return uids, nil
 }
 
+// Modalities lists those of some series, each once.
+func (r *Reading) Modalities(ctx context.Context, series []string) ([]string, error) {
+	study, err := r.lookUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, s := range study.series {
+		if slices.Contains(series, s.UID) && s.Modality() != "" && !slices.Contains(list, s.Modality()) {
+			list = append(list, s.Modality())
+		}
+	}
+	return list, nil
+}
+
 // leavesOut reports whether a series is of a modality that no pseudonym goes with.
 func (r *Reading) leavesOut(s *source.SeriesInventory) bool {
 	return r.pseudonymizes() && slices.Contains(r.svc.Config.ExcludedModalities, s.Modality())

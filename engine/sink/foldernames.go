@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -13,9 +14,28 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/internal/text"
 )
+
+// NamesOf returns those of an object.
+func NamesOf(h *stream.Header) ObjectNames {
+	return ObjectNames{
+		PatientID: h.Text(dict.PatientID), Study: h.Text(dict.StudyInstanceUID),
+		StudyDate: h.Text(dict.StudyDate), StudyTime: h.Text(dict.StudyTime),
+		StudyDescription:  h.Text(dict.StudyDescription),
+		SeriesNumber:      h.Text(dict.SeriesNumber),
+		SeriesDescription: h.Text(dict.SeriesDescription), Series: h.Text(dict.SeriesInstanceUID),
+	}
+}
+
+// Folders returns the path of a study's folder, below that of its patient, and the name of a series' folder in it.
+// modalities: of the study.
+func Folders(n ObjectNames, modalities []string) (study, series string) {
+	return path.Join(patientFolder(n.PatientID, false), studyFolder(n, modalities)), seriesFolder(n)
+}
 
 // jobFolder names a job's folder: adit_<kind>_<job id>_<created YYYYMMDD>_<username>.
 func jobFolder(j jobs.Job) string {

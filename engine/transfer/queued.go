@@ -10,9 +10,7 @@ import (
 
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/deid/manifest"
-	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/engine/sink"
 )
 
@@ -65,14 +63,4 @@ func (c *counter) Read(p []byte) (int, error) {
 		c.err = err
 	}
 	return n, err
-}
-
-func namesOf(h *stream.Header) sink.ObjectNames {
-	return sink.ObjectNames{
-		PatientID: h.Text(dict.PatientID), Study: h.Text(dict.StudyInstanceUID),
-		StudyDate: h.Text(dict.StudyDate), StudyTime: h.Text(dict.StudyTime),
-		StudyDescription:  h.Text(dict.StudyDescription),
-		SeriesNumber:      h.Text(dict.SeriesNumber),
-		SeriesDescription: h.Text(dict.SeriesDescription), Series: h.Text(dict.SeriesInstanceUID),
-	}
 }

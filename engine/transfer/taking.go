@@ -82,7 +82,7 @@ func (r *taking) Take(ctx context.Context, in *retrieve.Intake, a *receive.Arriv
 	}
 	p := &queued{source: o.SOPInstanceUID, report: report, Outgoing: sink.Outgoing{
 		Class: o.SOPClassUID, UID: r.deid.sentUID(o.SOPInstanceUID),
-		Syntax: syntax, Series: series, Names: namesOf(obj.Header()),
+		Syntax: syntax, Series: series, Names: sink.NamesOf(obj.Header()),
 	}}
 	if r.svc.Credit.Take(door.CreditUnit) {
 		return r.takeBuffered(ctx, in, o, obj, p)

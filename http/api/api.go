@@ -32,7 +32,8 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 	for _, of := range []interface{ register() }{
 		&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a}, &accessRoutes{a},
 		&registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a}, &serverUseRoutes{a},
-		&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &massRoutes{a}, &recurrencesRoutes{a},
+		&foldersRoutes{a}, &studiesRoutes{a}, &downloadRoutes{a}, &jobsRoutes{a},
+		&batchRoutes{a}, &massRoutes{a}, &recurrencesRoutes{a},
 		&failuresRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a}, &clusterRoutes{a}, &quarantineRoutes{a},
 		&callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a}, &linkageRoutes{a}, &profilesRoutes{a},
 		&siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},

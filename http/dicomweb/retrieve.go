@@ -20,7 +20,6 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/web/media"
 	"github.com/adit-go/adit/dicom/web/multipart"
-	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
@@ -465,28 +464,5 @@ func (p proxy) refuseReading(w http.ResponseWriter, r *http.Request, err error) 
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler) // the caller has gone
 	}
-	archived, isArchived := errors.AsType[*reading.Archived](err)
-	leftOut, isLeftOut := errors.AsType[*reading.LeftOut](err)
-	unsafe, isUnsafe := errors.AsType[*reading.Unsafe](err)
-	other, isOther := errors.AsType[*reading.NoPseudonym](err)
-	server, isServer := errors.AsType[*fault.Fault](err)
-	switch {
-	case isArchived:
-		err = problem.New(http.StatusConflict, problem.Sentence(archived.Error()))
-	case isLeftOut:
-		err = problem.New(http.StatusNotFound, problem.Sentence(leftOut.Error()))
-	case isUnsafe:
-		err = problem.New(http.StatusConflict, problem.Sentence(unsafe.Error()))
-	case isOther:
-		err = problem.New(http.StatusConflict, problem.Sentence(other.Error()))
-	case errors.Is(err, reading.ErrFull):
-		err = problem.New(http.StatusServiceUnavailable, problem.Sentence(reading.ErrFull.Error())).Retry(fullRetry)
-	case isServer && server.Policy == fault.PolicyWait:
-		err = problem.New(http.StatusServiceUnavailable, problem.Sentence(err.Error())).Retry(fullRetry)
-	case isServer:
-		err = problem.New(http.StatusBadGateway, problem.Sentence(err.Error()))
-	}
-	p.refuse(w, r, err)
+	p.refuse(w, r, problem.OfReading(err))
 }
-
-const fullRetry = 30 * time.Second

@@ -76,9 +76,18 @@ type Table struct {
 	Body               func(huma.Context)
 }
 
+// Zip is an answer that is a zip.
+type Zip struct {
+	ContentType        string `header:"Content-Type"`
+	ContentDisposition string `header:"Content-Disposition" doc:"The name to save it under." example:"attachment; filename=\"study_download_1.2.826.0.1.3680043.8.498.1.zip\""`
+	CacheControl       string `header:"Cache-Control" doc:"It is not to be kept on the way."`
+	Body               func(huma.Context)
+}
+
 // Media types of answers besides JSON and CSV.
 const (
 	JSONLines = "application/jsonl"
+	zipped    = "application/zip"
 	Workbook  = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 )
 

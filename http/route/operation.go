@@ -50,6 +50,7 @@ type Operation struct {
 	Editable     bool          // the answer, if it is a GET, has an ETag; else it heeds If-Match
 	CSV          bool          // the answer is a table in CSV, as AsTable gives it
 	XLSX         bool          // the answer is a table in a workbook; with CSV, whichever is asked for
+	Zip          bool          // the answer is a Zip
 	Lines        bool          // the answer is JSON lines, as AsTable gives them
 	Parts        reflect.Type  // the answer is of this type as a whole, or JSON lines for who accepts them
 	Always       bool          // in maintenance too, for people without staff rights
@@ -108,6 +109,12 @@ func register[I, O any](
 			content[Workbook] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 		}
 		responses = map[string]*huma.Response{"200": {Description: "The table; CSV is in UTF-8.", Content: content}}
+	}
+	if op.Zip {
+		responses = map[string]*huma.Response{"200": {
+			Description: "The zip.",
+			Content:     map[string]*huma.MediaType{zipped: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+		}}
 	}
 	if op.Lines {
 		responses = map[string]*huma.Response{"200": {

@@ -56,7 +56,7 @@ func documented(ctx huma.Context, next func(huma.Context)) {
 
 // isText reports whether a schema takes any text, and so an empty one.
 func isText(s *huma.Schema) bool {
-	return s.Type == huma.TypeString && s.Format == "" && len(s.Enum) == 0
+	return s.Type == huma.TypeString && s.Format == "" && len(s.Enum) == 0 && s.MinLength == nil
 }
 
 // IsAction reports whether what a router took for the address of an object, as in /jobs/{id}, is that of an action, as
