@@ -20,6 +20,12 @@ var proxied = []comparison{
 		prepare: readingFromDIMSE,
 	},
 	{
+		name: "download", what: "The same, taken away as a zip",
+		ours: "`curl` from `adit serve`", theirs: "`getscu --ignore` alone",
+		required: "≥ 0.8×", met: atLeastTimes(0.8), times: 3,
+		prepare: downloading,
+	},
+	{
 		name: "proxy-wado-orthanc", what: "The same from Orthanc by WADO-RS",
 		ours: "`curl` through `adit serve`", theirs: "`curl` from Orthanc, as stored",
 		required: "≥ 0.9×", met: atLeastTimes(0.9), times: 3,
@@ -60,22 +66,29 @@ func (a *aditServer) get(in *room, images int, accept, path string) (sample, err
 
 // readingFromDIMSE compares a retrieve through ADIT with the C-GET that it takes.
 func readingFromDIMSE(b *bench, in *room) (ours, theirs side, err error) {
+	return comparedToGet(b, in, "proxy-wado", objects, "/dicom-web/QRSCP/studies/%s")
+}
+
+// downloading compares a download with the C-GET that it takes.
+func downloading(b *bench, in *room) (ours, theirs side, err error) {
+	return comparedToGet(b, in, "download", "*/*", "/api/v1/servers/source/studies/%s/download")
+}
+
+func comparedToGet(b *bench, in *room, name, accept, path string) (ours, theirs side, err error) {
 	s := b.sets.long
 	from, err := in.qrSCP(s)
 	if err != nil {
 		return nil, nil, err
 	}
 	dir := filepath.Join(in.dir, "data")
-	adit, err := b.serveIn(in, "proxy-wado", dir, dir, smallCache...)
+	adit, err := b.serveIn(in, name, dir, dir, smallCache...)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := adit.add(in.ctx, "source", "QRSCP", from); err != nil {
 		return nil, nil, err
 	}
-	ours = func() (sample, error) {
-		return adit.get(in, s.images, objects, "/dicom-web/QRSCP/studies/"+s.study)
-	}
+	ours = func() (sample, error) { return adit.get(in, s.images, accept, fmt.Sprintf(path, s.study)) }
 	theirs = func() (sample, error) {
 		return sent(in, s.images, program{noDelay, "getscu", []string{
 			"-S", "--ignore", "-pdu", maxPDU, "-aec", "QRSCP", "-k",
