@@ -65,7 +65,11 @@ func (svc *Service) Begin(ctx context.Context, user people.User, w Wish) (_ *Dow
 	if err != nil {
 		return nil, err
 	}
-	series, err := r.Series(ctx)
+	list := r.AllSeries
+	if len(w.Series) > 0 {
+		list = r.Series
+	}
+	series, err := list(ctx)
 	if err != nil {
 		return nil, err
 	}

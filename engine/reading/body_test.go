@@ -36,7 +36,7 @@ func TestPassing(t *testing.T) {
 	for _, size := range []int{1, 1000, 1<<20 + 7, passingRoom / 2} {
 		c := newCache(t, 1<<30)
 		n := 2 + 3*passingRoom/(size+1000)
-		e, there := c.pass(key, sends(n, size))
+		e, there := c.pass(key, -1, sends(n, size))
 		require.False(t, there)
 		got, err := readAll(t, e)
 		require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestPassing(t *testing.T) {
 func TestPassingSpill(t *testing.T) {
 	const size, n = 1 << 20, 20
 	c := newCache(t, 1<<30)
-	e, _ := c.pass(key, sendsPatiently(n, size, time.Nanosecond))
+	e, _ := c.pass(key, -1, sendsPatiently(n, size, time.Nanosecond))
 	pos := e.follow()
 	_, err := e.whole(t.Context())
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestPassingSpill(t *testing.T) {
 // TestPassingNoRoom: without room on the disk a server that can't be held back ends the retrieve.
 func TestPassingNoRoom(t *testing.T) {
 	c := newCache(t, 1<<20)
-	e, _ := c.pass(key, sendsPatiently(20, 1<<20, time.Nanosecond))
+	e, _ := c.pass(key, -1, sendsPatiently(20, 1<<20, time.Nanosecond))
 	pos := e.follow()
 	_, err := e.whole(t.Context())
 	require.ErrorIs(t, err, ErrFull)
@@ -90,7 +90,7 @@ func TestPassingNoRoom(t *testing.T) {
 func TestPassingLeft(t *testing.T) {
 	c := newCache(t, 1<<30)
 	ended := make(chan error, 1)
-	e, _ := c.pass(key, func(ctx context.Context, e *entry) error {
+	e, _ := c.pass(key, -1, func(ctx context.Context, e *entry) error {
 		err := sends(1000, 1<<20)(ctx, e)
 		ended <- err
 		return err
@@ -107,9 +107,9 @@ func TestPassingLeft(t *testing.T) {
 // TestPassingHeld: what is there already is taken from there.
 func TestPassingHeld(t *testing.T) {
 	c := newCache(t, 1<<30)
-	first, _, err := c.join(key, sends(3, 1000))
+	first, _, err := c.join(key, -1, sends(3, 1000))
 	require.NoError(t, err)
-	e, there := c.pass(key, nil)
+	e, there := c.pass(key, -1, nil)
 	require.True(t, there)
 	got, err := readAll(t, e)
 	require.NoError(t, err)

@@ -72,7 +72,7 @@ var ErrFull = errors.New(
 
 // join returns the series, which its caller reads until leave. fetch is run, in a goroutine of its own, if it has to be
 // got first; it ends with its context.
-func (c *Cache) join(key seriesKey, fetch func(context.Context, *entry) error) (e *entry, there bool, err error) {
+func (c *Cache) join(key seriesKey, counted int, fetch func(context.Context, *entry) error) (e *entry, there bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(time.Now(), 0)
@@ -83,7 +83,7 @@ func (c *Cache) join(key seriesKey, fetch func(context.Context, *entry) error) (
 	if err != nil {
 		return nil, false, err
 	}
-	e = newEntry(c, key, &kept{File: f, cache: c})
+	e = newEntry(c, key, counted, &kept{File: f, cache: c})
 	c.all[key] = e
 	e.begin(fetch)
 	return e, false, nil
@@ -91,22 +91,22 @@ func (c *Cache) join(key seriesKey, fetch func(context.Context, *entry) error) (
 
 // pass returns the series for one reader, who takes it from its beginning to its end: nobody else joins it, and nothing
 // of it is kept. One that is there is taken from there.
-func (c *Cache) pass(key seriesKey, fetch func(context.Context, *entry) error) (e *entry, there bool) {
+func (c *Cache) pass(key seriesKey, counted int, fetch func(context.Context, *entry) error) (e *entry, there bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e = c.all[key]; e != nil && e.enter() {
 		return e, true
 	}
-	e = newEntry(c, key, &passing{cache: c})
+	e = newEntry(c, key, counted, &passing{cache: c})
 	e.passing = true
 	e.begin(fetch)
 	return e, false
 }
 
-func newEntry(c *Cache, key seriesKey, b body) *entry {
+func newEntry(c *Cache, key seriesKey, counted int, b body) *entry {
 	return &entry{
-		cache: c, key: key, body: b, readers: 1, since: time.Now(), used: time.Now(),
-		byUID: map[string]int{}, changed: make(chan struct{}), at: map[*position]struct{}{},
+		cache: c, key: key, body: b, readers: 1, since: time.Now(), used: time.Now(), seen: time.Now(),
+		wanted: counted, byUID: map[string]int{}, changed: make(chan struct{}), at: map[*position]struct{}{},
 	}
 }
 
@@ -118,6 +118,24 @@ func (e *entry) begin(fetch func(context.Context, *entry) error) {
 		defer cancel(nil)
 		e.end(fetch(ctx, e))
 	}()
+}
+
+// unseen reports whether a series is there as a whole, and its server was not asked about it for a while. It is taken
+// for seen then.
+func (c *Cache) unseen(key seriesKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.all[key]
+	if e == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.ended || time.Since(e.seen) < studyKept {
+		return false
+	}
+	e.seen = time.Now()
+	return true
 }
 
 // outgrown forgets a series that is there as a whole if its server counts more of it now than it did.
@@ -197,6 +215,7 @@ type entry struct {
 	cancel context.CancelCauseFunc
 
 	passing bool // it is for one reader, and in no cache
+	wanted  int  // instances that its server counts; -1: it doesn't
 
 	mu      sync.Mutex
 	items   []item // in the order in which they came
@@ -209,6 +228,7 @@ type entry struct {
 	readers int
 	since   time.Time // it is in the cache
 	used    time.Time // last
+	seen    time.Time // its server was asked for what it has of it
 	at      map[*position]struct{}
 	loose   bool // nobody's slowness holds the server back any more
 	waiting int
@@ -376,7 +396,7 @@ func (e *entry) counts(n int) {
 func (e *entry) countedLess(n int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.ended && e.counted >= 0 && n > max(e.counted, len(e.items))
+	return e.ended && n > max(e.counted, len(e.items))
 }
 
 // has reports whether an instance has come.

@@ -90,7 +90,7 @@ func TestCrowd(t *testing.T) {
 	var all sync.WaitGroup
 	for range 200 {
 		all.Go(func() {
-			e, _, err := c.join(key, func(ctx context.Context, e *entry) error {
+			e, _, err := c.join(key, -1, func(ctx context.Context, e *entry) error {
 				mu.Lock()
 				fetches++
 				mu.Unlock()
@@ -117,7 +117,7 @@ func TestCrowd(t *testing.T) {
 func TestSlow(t *testing.T) {
 	const size = 1 << 20
 	c := newCache(t, 1<<30)
-	e, _, err := c.join(key, sends(64, size))
+	e, _, err := c.join(key, -1, sends(64, size))
 	require.NoError(t, err)
 	slow := e.follow()
 	_, ok, err := e.next(t.Context(), 14)
@@ -131,7 +131,7 @@ func TestSlow(t *testing.T) {
 	require.Less(t, e.size, int64(window+size))
 	e.mu.Unlock()
 
-	fast, there, err := c.join(key, nil)
+	fast, there, err := c.join(key, -1, nil)
 	require.NoError(t, err)
 	require.True(t, there)
 	got, err := readAll(t, fast)
@@ -148,7 +148,7 @@ func TestSlow(t *testing.T) {
 // TestBornLongEnough: a server that was held back for as long as it bears is held back no more.
 func TestBornLongEnough(t *testing.T) {
 	c := newCache(t, 1<<30)
-	e, _, err := c.join(key, func(ctx context.Context, e *entry) error {
+	e, _, err := c.join(key, -1, func(ctx context.Context, e *entry) error {
 		for i := range 40 {
 			if err := e.add(ctx, meta(i), data(i, 1<<20), time.Millisecond); err != nil {
 				return err
@@ -177,9 +177,9 @@ func TestLeaves(t *testing.T) {
 		ended <- context.Cause(ctx)
 		return context.Cause(ctx)
 	}
-	e, _, err := c.join(key, stuck)
+	e, _, err := c.join(key, -1, stuck)
 	require.NoError(t, err)
-	other, there, err := c.join(key, stuck)
+	other, there, err := c.join(key, -1, stuck)
 	require.NoError(t, err)
 	require.True(t, there)
 	_, _, err = other.find(t.Context(), "1.2.3.0")
@@ -196,7 +196,7 @@ func TestLeaves(t *testing.T) {
 	require.ErrorIs(t, err, errAbandoned)
 
 	broken := errors.New("the server has gone")
-	e, there, err = c.join(key, func(ctx context.Context, e *entry) error {
+	e, there, err = c.join(key, -1, func(ctx context.Context, e *entry) error {
 		return errors.Join(sends(2, 10)(ctx, e), broken)
 	})
 	require.NoError(t, err)
@@ -205,7 +205,7 @@ func TestLeaves(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 	e.leave(false)
 	require.Zero(t, c.Used())
-	e, there, err = c.join(key, sends(1, 10))
+	e, there, err = c.join(key, -1, sends(1, 10))
 	require.NoError(t, err)
 	require.False(t, there)
 	_, err = e.whole(t.Context())
@@ -223,7 +223,7 @@ func TestLeaves(t *testing.T) {
 func TestBrokenInstance(t *testing.T) {
 	c := newCache(t, 1<<30)
 	lost := errors.New("lost")
-	e, _, err := c.join(key, func(ctx context.Context, e *entry) error {
+	e, _, err := c.join(key, -1, func(ctx context.Context, e *entry) error {
 		return e.add(ctx, meta(0), breaking{data(0, 100), lost}, bear)
 	})
 	require.NoError(t, err)
@@ -256,7 +256,7 @@ func TestRoom(t *testing.T) {
 	c := newCache(t, 3*one)
 	series := func(n int) seriesKey { return seriesKey{1, "1.2", fmt.Sprintf("1.2.%d", n)} }
 	get := func(n int) (*entry, bool) {
-		e, there, err := c.join(series(n), sends(1, 1000))
+		e, there, err := c.join(series(n), -1, sends(1, 1000))
 		require.NoError(t, err)
 		return e, there
 	}
@@ -278,7 +278,7 @@ func TestRoom(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want(0, 0, 1000), got[0])
 
-	large, _, err := c.join(series(9), sends(1, 5000))
+	large, _, err := c.join(series(9), -1, sends(1, 5000))
 	require.NoError(t, err)
 	_, err = large.whole(t.Context())
 	require.ErrorIs(t, err, ErrFull)
@@ -295,7 +295,7 @@ func TestRoom(t *testing.T) {
 // TestOld: a series is not kept for ever, though somebody reads it; who does reads on.
 func TestOld(t *testing.T) {
 	c := newCache(t, 1<<30)
-	e, _, err := c.join(key, sends(2, 10))
+	e, _, err := c.join(key, -1, sends(2, 10))
 	require.NoError(t, err)
 	_, err = e.whole(t.Context())
 	require.NoError(t, err)
@@ -311,7 +311,7 @@ func TestOld(t *testing.T) {
 func TestLent(t *testing.T) {
 	c := newCache(t, 1<<30)
 	goOn := make(chan error)
-	e, _, err := c.join(key, func(ctx context.Context, e *entry) error {
+	e, _, err := c.join(key, -1, func(ctx context.Context, e *entry) error {
 		if err := sends(2, 100)(ctx, e); err != nil {
 			return err
 		}
@@ -320,7 +320,7 @@ func TestLent(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.Open("1/1.2/9.9")
 	require.ErrorIs(t, err, os.ErrNotExist)
-	file, err := c.Open(key.fileName())
+	file, err := c.Open(key.fileName(-1))
 	require.NoError(t, err)
 	var length [8]byte
 	for n := range 2 {
@@ -350,7 +350,7 @@ func TestOutgrown(t *testing.T) {
 	}
 	get := func(counted, n int) (got int, there bool) {
 		c.outgrown(key, counted)
-		e, there, err := c.join(key, fetch(counted, n))
+		e, there, err := c.join(key, -1, fetch(counted, n))
 		require.NoError(t, err)
 		defer e.leave(true)
 		items, err := e.whole(t.Context())

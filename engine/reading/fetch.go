@@ -31,19 +31,42 @@ func (r *Reading) join(ctx context.Context, series string) (*entry, error) {
 		return nil, err
 	}
 	key := seriesKey{r.node.ID, r.wish.Study, series}
-	r.svc.cache.outgrown(key, of.Counted)
+	if err := r.svc.heedGrowth(ctx, r.node, key, of); err != nil {
+		return nil, err
+	}
 	if r.wish.Once {
-		e, there := r.svc.cache.pass(key, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of its reader
+		e, there := r.svc.cache.pass(key, of.Counted, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of its reader
 			return r.svc.fetch(ctx, r.node, e)
 		})
 		r.count(there)
 		return e, nil
 	}
-	e, there, err := r.svc.cache.join(key, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of all readers
+	e, there, err := r.svc.cache.join(key, of.Counted, func(ctx context.Context, e *entry) error { //nolint:contextcheck // of all readers
 		return r.svc.fetchOnce(ctx, r.node, e)
 	})
 	r.count(there)
 	return e, err
+}
+
+// heedGrowth forgets a series that is there as a whole if its server has more of it now than it had. One that is not
+// counted is listed for that, if it was not a moment ago.
+func (svc *Service) heedGrowth(
+	ctx context.Context, node nodes.DICOMNode, key seriesKey, of *source.SeriesInventory,
+) error {
+	counted := of.Counted
+	if counted < 0 && svc.cache.unseen(key) {
+		list := *of
+		err := svc.at(ctx, node, func(ctx context.Context, s *connection) error {
+			_, err := s.ListInstances(ctx, &source.Inventory{Study: key.study, Counted: -1}, &list, source.PresenceKeys)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		counted = list.Expected()
+	}
+	svc.cache.outgrown(key, counted)
+	return nil
 }
 
 func (r *Reading) count(there bool) {
@@ -65,7 +88,7 @@ func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) e
 			return fmt.Errorf("series %s at DICOM Server %s: %w", e.key.series, node.Name, refusal.ErrNotFound)
 		}
 		series := *study.series[i] // what is listed of it belongs to this fetch
-		e.counts(series.Counted)
+		e.counts(max(series.Counted, e.wanted))
 		f := &fetching{
 			svc: svc, e: e, from: s, series: &series, stop: make(chan struct{}), archived: study.archived(),
 			inv: &source.Inventory{
@@ -127,9 +150,19 @@ func (f *fetching) run(ctx context.Context) error {
 	case last != nil:
 		return fmt.Errorf("DICOM Server %s could not be read: %w", f.from.Node.Name, last)
 	}
+	expected := max(f.series.Expected(), f.series.Counted)
+	switch {
+	case expected < 0:
+		return fault.Again("DICOM Server %s neither lists nor counts the instances of this series, and doesn't say how many "+
+			"it sent; nothing proves that it is whole, so nothing of it can be read.", f.from.Node.Name)
+	case f.series.Listed && f.e.arrived() == len(f.series.Instances):
+		return fault.Again("DICOM Server %s counts %s in this series, and lists %d, which it sent; nothing can be read of a "+
+			"series that is not whole. If the server counts wrongly, have an administrator set that (ignore_counts).",
+			f.from.Node.Name, fault.Instances(expected), f.e.arrived())
+	}
 	return fault.Again(
 		"DICOM Server %s has %s in this series, and sent %d of them; nothing can be read of a series that is not whole.",
-		f.from.Node.Name, fault.Instances(f.series.Expected()), f.e.arrived(),
+		f.from.Node.Name, fault.Instances(expected), f.e.arrived(),
 	)
 }
 
@@ -208,20 +241,23 @@ func (f *fetching) rest(ctx context.Context, w source.Wanted) (whole bool, err e
 			break
 		}
 	}
-	return f.series.Listed && len(f.missing()) == 0, nil
+	return f.proven(), nil
 }
 
-// complete reports whether a retrieve of the whole has brought all: what is listed; else what is counted; else, of a
-// server that tells neither, what it says to have sent.
+// complete reports whether a retrieve of the whole has brought all: what is listed, and no less than is counted; of a
+// server that neither lists nor counts, what it says to have sent.
 func (f *fetching) complete(result dimse.GetResult) bool {
-	switch {
-	case f.series.Listed:
-		return len(f.missing()) == 0
-	case f.series.Counted >= 0:
-		return f.e.arrived() == f.series.Counted
+	if f.series.Provable() {
+		return f.proven()
 	}
-	return result.Status == dimse.Success && f.e.arrived() > 0 && result.Failed.Value == 0 &&
-		(!result.Completed.Present || result.Completed.Value == f.e.arrived())
+	arrived := f.e.arrived()
+	return result.Status == dimse.Success && arrived > 0 && result.Failed.Value == 0 &&
+		result.Completed.Present && result.Completed.Value+result.Warning.Value == arrived
+}
+
+// proven reports whether all has come that is listed, and no less than is counted.
+func (f *fetching) proven() bool {
+	return f.series.Provable() && len(f.missing()) == 0 && f.e.arrived() >= f.series.Counted
 }
 
 // missing lists the UIDs of instances that the server lists and that have not come.

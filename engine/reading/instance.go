@@ -38,6 +38,7 @@ type Instance struct {
 func (r *Reading) Instances(ctx context.Context, series ...string) iter.Seq2[*Instance, error] {
 	return func(yield func(*Instance, error) bool) {
 		var next *joining
+		came := 0
 		for i, uid := range series {
 			now := next
 			if now == nil {
@@ -50,6 +51,11 @@ func (r *Reading) Instances(ctx context.Context, series ...string) iter.Seq2[*In
 			more := false
 			if err == nil {
 				more, err = r.give(ctx, e, now.pos, yield)
+				came += e.arrived()
+			}
+			if counted := r.counted(series); err == nil && more && i+1 == len(series) && came < counted {
+				err = fault.Again("DICOM Server %s counts %s in this study, and sent %d of them.",
+					r.node.Name, fault.Instances(counted), came)
 			}
 			now.leave(more && err == nil)
 			if err != nil {

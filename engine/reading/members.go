@@ -23,26 +23,29 @@ import (
 )
 
 // Members of a cluster read a series from the one that fetched it, or is fetching it. The name of the file is that of
-// the series; in it each instance comes behind its length (8 bytes, big endian), and a length of 0 says that it was the
+// the series, and how many instances there should be of it at least; in it each instance comes behind its length (8 bytes, big endian), and a length of 0 says that it was the
 // last.
 
-// fileName is the name of a series among the files of a cache.
-func (k seriesKey) fileName() string {
-	return strconv.FormatInt(k.server, 10) + "/" + k.study + "/" + k.series
+// fileName is the name of a series among the files of a cache, for who knows that it has so many instances; -1: that is
+// not known.
+func (k seriesKey) fileName(counted int) string {
+	return strconv.FormatInt(k.server, 10) + "/" + k.study + "/" + k.series + "/" + strconv.Itoa(counted)
 }
 
-func keyOf(name string) (k seriesKey, ok bool) {
+func keyOf(name string) (k seriesKey, counted int, ok bool) {
 	parts := strings.Split(name, "/")
-	if len(parts) != 3 {
-		return k, false
+	if len(parts) != 4 {
+		return k, 0, false
 	}
 	server, err := strconv.ParseInt(parts[0], 10, 64)
-	return seriesKey{server, parts[1], parts[2]}, err == nil
+	counted, countedErr := strconv.Atoi(parts[3])
+	return seriesKey{server, parts[1], parts[2]}, counted, err == nil && countedErr == nil
 }
 
 // Open gives a series that is here, or on its way here, to another member. fs.ErrNotExist: it is not.
 func (c *Cache) Open(name string) (io.ReadCloser, error) {
-	key, ok := keyOf(name)
+	key, counted, ok := keyOf(name)
+	c.outgrown(key, counted)
 	c.mu.Lock()
 	e := c.all[key]
 	c.mu.Unlock()
@@ -158,7 +161,7 @@ func (svc *Service) copyFrom(ctx context.Context, store uuid.UUID, e *entry) (bo
 	if store == svc.cache.id {
 		return false, nil // it was dropped, and the row not yet
 	}
-	from, err := svc.Others.Open(ctx, store, e.key.fileName())
+	from, err := svc.Others.Open(ctx, store, e.key.fileName(e.wanted))
 	if err != nil {
 		return false, nil // it is fetched from the server then
 	}
@@ -173,7 +176,7 @@ func (svc *Service) copyFrom(ctx context.Context, store uuid.UUID, e *entry) (bo
 		}
 		n := int64(binary.BigEndian.Uint64(length[:]))
 		if n == 0 {
-			e.counts(e.arrived())
+			e.counts(max(e.wanted, e.arrived()))
 			return true, nil
 		}
 		one := io.LimitReader(in, n)

@@ -116,8 +116,7 @@ func (m *moving) awaitLate(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		m.mu.Lock()
-		whole := m.f.series.Listed && len(m.f.missing()) == 0 ||
-			m.f.series.Counted >= 0 && m.f.e.arrived() >= m.f.series.Counted
+		whole := m.f.proven()
 		m.mu.Unlock()
 		if whole {
 			return

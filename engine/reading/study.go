@@ -15,6 +15,7 @@ import (
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/source"
 	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // studyKey names a study of a server.
@@ -28,7 +29,31 @@ type heldStudy struct {
 	answer    *stream.DataSet
 	patientID string
 	series    []*source.SeriesInventory // in the order of their numbers
+	unnamed   int                       // series that are listed without a UID of their own
+	counted   int                       // instances; -1: the server doesn't say
+	countedIn int                       // series; -1: it doesn't say
 	asked     time.Time
+}
+
+// short says why what the server lists of a study can't be all of it; empty: nothing says so.
+func (s *heldStudy) short() string {
+	listed := 0 // instances, as far as all series are counted
+	for _, of := range s.series {
+		if of.Counted < 0 {
+			listed = -1
+			break
+		}
+		listed += of.Counted
+	}
+	switch {
+	case s.unnamed > 0:
+		return fmt.Sprintf("lists %s without a UID of its own", words.Plural(s.unnamed, "series", "series"))
+	case s.countedIn > len(s.series):
+		return fmt.Sprintf("counts %d series in this study, and lists %d of them", s.countedIn, len(s.series))
+	case listed >= 0 && s.counted > listed:
+		return fmt.Sprintf("counts %d instances in this study, and %d in its series", s.counted, listed)
+	}
+	return ""
 }
 
 const (
@@ -58,6 +83,14 @@ func (r *Reading) lookUp(ctx context.Context) (*heldStudy, error) {
 
 func (r *Reading) key() studyKey { return studyKey{r.node.ID, r.wish.Study} }
 
+func (svc *Service) forgetStudy(key studyKey, was *heldStudy) {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	if svc.studies[key] == was {
+		delete(svc.studies, key)
+	}
+}
+
 func (svc *Service) remembered(key studyKey) *heldStudy {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
@@ -85,7 +118,9 @@ func (svc *Service) look(ctx context.Context, s *source.Server, study string) (*
 	if err := s.ListSeries(ctx, inv); err != nil {
 		return nil, err
 	}
-	found.series = inv.Series
+	found.series, found.unnamed = inv.Series, inv.Unnamed
+	found.counted = source.TrustedCount(s.Node.Server, answer, dict.NumberOfStudyRelatedInstances)
+	found.countedIn = source.TrustedCount(s.Node.Server, answer, dict.NumberOfStudyRelatedSeries)
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
 	if len(svc.studies) >= mostStudies {
@@ -111,6 +146,37 @@ func (r *Reading) Series(ctx context.Context) (uids []string, err error) {
 		return nil, r.nothing("study " + r.wish.Study)
 	}
 	return uids, nil
+}
+
+// AllSeries lists them for who wants all of the study: if the server says that there is more than it lists, twice, that
+// is an error.
+func (r *Reading) AllSeries(ctx context.Context) ([]string, error) {
+	study, err := r.lookUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if study.short() != "" {
+		r.svc.forgetStudy(r.key(), study)
+		r.study = nil
+		if study, err = r.lookUp(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if why := study.short(); why != "" {
+		return nil, fault.Again(
+			"DICOM Server %s %s; nothing can be read of a study as a whole that is not whole: read its series one by one, or "+
+				"have an administrator set that the server counts wrongly (ignore_counts), if that is so.", r.node.Name, why,
+		)
+	}
+	return r.Series(ctx)
+}
+
+// counted returns how many instances a study has of which all series are read; -1 if that is not known.
+func (r *Reading) counted(series []string) int {
+	if r.study == nil || len(series) != len(r.study.series) {
+		return -1
+	}
+	return r.study.counted
 }
 
 // Modalities lists those of some series, each once.

@@ -118,11 +118,14 @@ func (of what) representative(r *http.Request) (what, error) {
 	if err := of.ForViewing(r.Context()); err != nil {
 		return of, err
 	}
-	series, err := of.all(r.Context())
-	if err != nil {
-		return of, err
+	if of.series == "" {
+		series, err := of.Series(r.Context())
+		if err != nil {
+			return of, err
+		}
+		of.series = series[0]
 	}
-	of.series = series[0]
+	var err error
 	of.instance, err = of.Middle(r.Context(), of.series)
 	return of, err
 }

@@ -125,7 +125,7 @@ func (of what) all(ctx context.Context) ([]string, error) {
 	if of.series != "" {
 		return []string{of.series}, nil
 	}
-	return of.Series(ctx)
+	return of.AllSeries(ctx)
 }
 
 // instances gives those of what the path names, as they come.
