@@ -256,24 +256,26 @@ func (d *Door) ProbeSlot(ctx context.Context, member uuid.UUID, pause time.Durat
 // Interactive gives a slot to somebody who waits for the answer. It waits up to ten seconds for one to come free, then
 // returns *Busy; *Closed comes at once.
 func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
-	slots, err := d.interactive(ctx, peer, 1)
+	slots, err := d.interactive(ctx, peer, wanted{slots: 1})
 	if err != nil {
 		return nil, err
 	}
 	return slots[0], nil
 }
 
-// InteractivePair gives the two slots that a C-MOVE takes: the server sends over an association of its own. They come
-// at once: two who had one each would wait for each other. *Narrow comes at once, too.
-func (d *Door) InteractivePair(ctx context.Context, peer Peer) (out, back *Slot, err error) {
-	slots, err := d.interactive(ctx, peer, 2)
-	if err != nil {
-		return nil, nil, err
-	}
-	return slots[0], slots[1], nil
+// InteractiveButOne gives n slots, 1 or 2, at once: two who had one each of those that a C-MOVE takes would wait for
+// each other. It leaves one for others, where the server's cap has more than n. *Narrow, too, comes at once.
+func (d *Door) InteractiveButOne(ctx context.Context, peer Peer, n int) ([]*Slot, error) {
+	return d.interactive(ctx, peer, wanted{slots: int32(n), leaves: 1})
 }
 
-func (d *Door) interactive(ctx context.Context, peer Peer, n int32) ([]*Slot, error) {
+// wanted is what somebody wants of a server's interactive slots.
+type wanted struct {
+	slots  int32
+	leaves int32 // to others, where the cap has as many
+}
+
+func (d *Door) interactive(ctx context.Context, peer Peer, w wanted) ([]*Slot, error) {
 	if err := d.pay(ctx); err != nil {
 		return nil, err
 	}
@@ -284,10 +286,10 @@ func (d *Door) interactive(ctx context.Context, peer Peer, n int32) ([]*Slot, er
 		freed, member := d.freed, d.member
 		d.mu.Unlock()
 
-		slots, err := d.takeInteractive(ctx, peer, member, n)
+		slots, err := d.takeInteractive(ctx, peer, member, w)
 		if errors.Is(err, errStale) {
 			if err = d.refresh(ctx); err == nil {
-				slots, err = d.takeInteractive(ctx, peer, member, n)
+				slots, err = d.takeInteractive(ctx, peer, member, w)
 			}
 		}
 		if slots != nil || err != nil {
@@ -342,7 +344,7 @@ func (d *Door) Trial(ctx context.Context, peer Peer) (*Slot, error) {
 var errStale = errors.New("the caps for this hour are not known yet; try again in a moment")
 
 // takeInteractive returns nil without an error while there is no room.
-func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID, n int32) ([]*Slot, error) {
+func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID, w wanted) ([]*Slot, error) {
 	var slots []*Slot
 	err := d.take(ctx, func(ctx context.Context, q *db.Queries) error {
 		slots = nil
@@ -356,12 +358,12 @@ func (d *Door) takeInteractive(ctx context.Context, peer Peer, member uuid.UUID,
 			return errStale
 		case room.Cap == 0:
 			return &Closed{Server: peer.Name}
-		case room.Cap < n:
+		case room.Cap < w.slots:
 			return &Narrow{Server: peer.Name}
-		case room.Free < n:
+		case room.Free < w.slots+min(w.leaves, room.Cap-w.slots):
 			return nil
 		}
-		for range n {
+		for range w.slots {
 			id, err := q.InsertInteractiveSlot(ctx, db.InsertInteractiveSlotParams{
 				ServerID: peer.ServerID, MemberID: member,
 			})

@@ -75,25 +75,45 @@ func TestInteractiveClosed(t *testing.T) {
 	require.ErrorContains(t, err, "PACS is closed for interactive use")
 }
 
-// TestInteractivePair: two slots at once or none, so that nobody who has one waits for somebody who has the other.
-func TestInteractivePair(t *testing.T) {
+// TestInteractiveButOne: two slots at once or none, so that nobody who has one waits for somebody who has the other;
+// and one is left, where the cap has as many.
+func TestInteractiveButOne(t *testing.T) {
 	pool := dbtest.New(t)
 	doors := door.NewDoor(pool)
 	doors.SetMember(uuid.New())
-	peer := newServer(t, pool, 3)
-	out, back, err := doors.InteractivePair(t.Context(), peer)
+	peer := newServer(t, pool, 4)
+	slots, err := doors.InteractiveButOne(t.Context(), peer, 2)
 	require.NoError(t, err)
-	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, _, err = doors.InteractivePair(impatient, peer)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Equal(t, 2, count(t, pool))
-	require.NoError(t, out.Close(t.Context()))
-	require.NoError(t, back.Close(t.Context()))
-
+	require.Len(t, slots, 2)
+	refused := func(n int) {
+		t.Helper()
+		impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := doors.InteractiveButOne(impatient, peer, n)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	refused(2)
+	more, err := doors.InteractiveButOne(t.Context(), peer, 1)
+	require.NoError(t, err)
+	refused(1)
+	require.Equal(t, 3, count(t, pool))
+	last, err := doors.Interactive(t.Context(), peer)
+	require.NoError(t, err)
+	for _, s := range append(append(slots, more...), last) {
+		require.NoError(t, s.Close(t.Context()))
+	}
+	for most, n := range map[int]int{1: 1, 2: 2} {
+		_, err = pool.Exec(t.Context(), "UPDATE server_state SET interactive_cap = $1", most)
+		require.NoError(t, err)
+		slots, err = doors.InteractiveButOne(t.Context(), peer, n)
+		require.NoError(t, err)
+		for _, s := range slots {
+			require.NoError(t, s.Close(t.Context()))
+		}
+	}
 	_, err = pool.Exec(t.Context(), "UPDATE server_state SET interactive_cap = 1")
 	require.NoError(t, err)
-	_, _, err = doors.InteractivePair(t.Context(), peer)
+	_, err = doors.InteractiveButOne(t.Context(), peer, 2)
 	var narrow *door.Narrow
 	require.ErrorAs(t, err, &narrow)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 )
@@ -19,8 +20,10 @@ type body interface {
 	io.Closer
 	// append writes at the end, which is at off. Nobody reads what is before from any more.
 	append(p []byte, off, from int64) error
-	// remove takes it off the disk, and returns how many bytes of the cache it had. Who reads it reads on.
-	remove() int64
+	// remove takes its name off the disk. Who reads it reads on, and what it has counts until it is closed.
+	remove()
+	// held returns how many bytes of the cache's room it has.
+	held() int64
 }
 
 // kept is the body of a series that stays: a file of the cache.
@@ -40,33 +43,44 @@ func (k *kept) append(p []byte, off, _ int64) error {
 	n, err := k.WriteAt(p, off)
 	k.mu.Lock()
 	removed := k.removed
-	if !removed {
-		k.size += int64(n)
-	}
+	k.size += int64(n)
 	k.mu.Unlock()
-	if removed {
-		n, err = 0, errRemoved
-	}
 	k.cache.give(int64(len(p) - n))
+	if removed {
+		return errRemoved
+	}
 	return notKept(err)
 }
 
-func (k *kept) remove() int64 {
+func (k *kept) remove() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.removed {
-		return 0
+	if !k.removed {
+		k.removed = true
+		_ = os.Remove(k.Name()) // it goes at the next start
 	}
-	k.removed = true
-	_ = os.Remove(k.Name()) // it goes at the next start
+}
+
+func (k *kept) held() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	return k.size
 }
 
+// ErrNoDisk ends a retrieve that the disk has no room for, whatever the cache may have.
+var ErrNoDisk = errors.New(
+	"the disk on which ADIT keeps what is read by DICOMweb is full; have an administrator make room, or give it less " +
+		"(--series-cache)",
+)
+
 func notKept(err error) error {
-	if err != nil && !errors.Is(err, errRemoved) {
-		return fmt.Errorf("a series that is to be read can't be kept: %w", err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", ErrNoDisk, err)
 	}
-	return err
+	return fmt.Errorf("a series that is to be read can't be kept: %w", err)
 }
 
 // passing is the body of a series that one reader takes as it comes, and nobody afterwards: it lies in memory, as far
@@ -137,13 +151,21 @@ func (p *passing) ReadAt(b []byte, off int64) (read int, err error) {
 	return read, nil
 }
 
-func (p *passing) remove() int64 {
+func (p *passing) remove() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.file != nil {
+		p.file.remove()
+	}
+}
+
+func (p *passing) held() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.file == nil {
 		return 0
 	}
-	return p.file.remove()
+	return p.file.held()
 }
 
 // Close implements io.Closer.

@@ -4,18 +4,20 @@ package reading
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 // sendsPatiently is sends of a server that bears to be held back for a while.
-func sendsPatiently(n, size int, patience time.Duration) func(context.Context, *entry) error {
+func sendsPatiently(n, size int, p patience) func(context.Context, *entry) error {
 	return func(ctx context.Context, e *entry) error {
 		for i := range n {
-			if err := e.add(ctx, meta(i), data(i, size), patience); err != nil {
+			if err := e.add(ctx, meta(i), data(i, size), p); err != nil {
 				return err
 			}
 		}
@@ -56,7 +58,7 @@ func TestPassing(t *testing.T) {
 func TestPassingSpill(t *testing.T) {
 	const size, n = 1 << 20, 20
 	c := newCache(t, 1<<30)
-	e, _ := c.pass(key, -1, sendsPatiently(n, size, time.Nanosecond))
+	e, _ := c.pass(key, -1, sendsPatiently(n, size, patience{bears: 1}))
 	pos := e.follow()
 	_, err := e.whole(t.Context())
 	require.NoError(t, err)
@@ -76,7 +78,7 @@ func TestPassingSpill(t *testing.T) {
 // TestPassingNoRoom: without room on the disk a server that can't be held back ends the retrieve.
 func TestPassingNoRoom(t *testing.T) {
 	c := newCache(t, 1<<20)
-	e, _ := c.pass(key, -1, sendsPatiently(20, 1<<20, time.Nanosecond))
+	e, _ := c.pass(key, -1, sendsPatiently(20, 1<<20, patience{bears: 1}))
 	pos := e.follow()
 	_, err := e.whole(t.Context())
 	require.ErrorIs(t, err, ErrFull)
@@ -116,4 +118,43 @@ func TestPassingHeld(t *testing.T) {
 	require.Len(t, got, 3)
 	e.leave(true)
 	first.leave(true)
+}
+
+// TestPressed: while others wait for the server, nobody's slowness holds it back for longer than a moment.
+func TestPressed(t *testing.T) {
+	c := newCache(t, 1<<30)
+	e, _, err := c.join(key, -1, sendsPatiently(40, 1<<20, patience{
+		bears: bear.bears, pressed: func() bool { return true },
+	}))
+	require.NoError(t, err)
+	pos := e.follow()
+	_, err = e.whole(t.Context())
+	require.NoError(t, err)
+	e.unfollow(pos)
+	e.leave(false)
+}
+
+// TestHeldCounts: what somebody still reads counts for the room, though it was taken out of the cache.
+func TestHeldCounts(t *testing.T) {
+	c := newCache(t, 10<<20)
+	lost := errors.New("the server broke off")
+	for range 5 {
+		e, _, err := c.join(key, -1, func(ctx context.Context, e *entry) error {
+			return errors.Join(e.add(ctx, meta(0), data(0, 3<<20), bear), lost)
+		})
+		require.NoError(t, err)
+		defer e.leave(false)
+		_, err = e.whole(t.Context())
+		require.ErrorIs(t, err, lost)
+		require.LessOrEqual(t, c.Used(), int64(10<<20))
+	}
+	require.Equal(t, int64(3), c.Used()/(3<<20), "the fourth and fifth have no room")
+}
+
+// TestDiskFull: people are told that a disk is full.
+func TestDiskFull(t *testing.T) {
+	err := notKept(fmt.Errorf("write: %w", syscall.ENOSPC))
+	require.ErrorIs(t, err, ErrNoDisk)
+	require.ErrorIs(t, notKept(syscall.EDQUOT), ErrNoDisk)
+	require.NotErrorIs(t, notKept(syscall.EIO), ErrNoDisk)
 }

@@ -72,7 +72,9 @@ var ErrFull = errors.New(
 
 // join returns the series, which its caller reads until leave. fetch is run, in a goroutine of its own, if it has to be
 // got first; it ends with its context.
-func (c *Cache) join(key seriesKey, counted int, fetch func(context.Context, *entry) error) (e *entry, there bool, err error) {
+func (c *Cache) join(
+	key seriesKey, counted int, fetch func(context.Context, *entry) error,
+) (e *entry, there bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(time.Now(), 0)
@@ -269,7 +271,7 @@ func (e *entry) leave(content bool) {
 	e.mu.Lock()
 	e.readers--
 	e.used = time.Now()
-	gone := e.readers == 0 && (e.removed || e.passing && e.ended)
+	gone := e.readers == 0 && e.ended && (e.removed || e.passing)
 	abandoned := e.readers == 0 && !e.ended && !content
 	e.tell()
 	e.mu.Unlock()
@@ -277,16 +279,16 @@ func (e *entry) leave(content bool) {
 		time.AfterFunc(linger, e.abandon)
 	}
 	if gone {
-		e.close()
+		e.cache.give(e.close())
 	}
 }
 
-// close ends its body, when nobody reads or writes it any more.
-func (e *entry) close() {
-	if e.passing {
-		e.cache.give(e.body.remove())
-	}
+// close ends its body, when nobody reads or writes it any more, and returns the room that it had.
+func (e *entry) close() int64 {
+	e.body.remove()
+	n := e.body.held()
 	_ = e.body.Close()
+	return n
 }
 
 // linger is how long a fetch goes on without a reader: some clients give up one request and make another.
@@ -320,7 +322,7 @@ func (e *entry) lastUsed() time.Time {
 	return e.used
 }
 
-// remove takes its file off the disk, and returns its bytes. Who reads it reads on.
+// remove takes it off the disk, and returns the room that this makes. Who reads it reads on, and keeps the room.
 func (e *entry) remove() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -328,11 +330,11 @@ func (e *entry) remove() int64 {
 		return 0
 	}
 	e.removed = true
-	size := e.body.remove()
+	e.body.remove()
 	if e.readers == 0 && e.ended {
-		_ = e.body.Close()
+		return e.close()
 	}
-	return size
+	return 0
 }
 
 // tell wakes who waits for a change. The lock must be held.
@@ -361,14 +363,14 @@ func (e *entry) await(ctx context.Context) error {
 func (e *entry) end(err error) {
 	if e.passing {
 		if e.ends(err) {
-			e.close()
+			e.cache.give(e.close())
 		}
 		return
 	}
 	e.cache.mu.Lock()
 	defer e.cache.mu.Unlock()
 	if e.ends(err) {
-		_ = e.body.Close()
+		e.cache.used -= e.close()
 	}
 	if err != nil {
 		e.cache.forget(e) // the next one asks again
@@ -408,7 +410,7 @@ func (e *entry) has(uid string) bool {
 }
 
 // add writes an instance down as it comes.
-func (e *entry) add(ctx context.Context, meta stream.FileMeta, data io.WriterTo, patience time.Duration) error {
+func (e *entry) add(ctx context.Context, meta stream.FileMeta, data io.WriterTo, p patience) error {
 	e.mu.Lock()
 	e.byUID[meta.MediaStorageSOPInstanceUID] = len(e.items)
 	e.items = append(e.items, item{
@@ -416,7 +418,7 @@ func (e *entry) add(ctx context.Context, meta stream.FileMeta, data io.WriterTo,
 		off: e.size,
 	})
 	e.mu.Unlock()
-	w := &writer{e: e, ctx: ctx, patience: patience}
+	w := &writer{e: e, ctx: ctx, patience: p}
 	_, err := w.Write(meta.AppendTo(nil))
 	if err == nil {
 		_, err = data.WriteTo(w)
@@ -446,7 +448,7 @@ func (e *entry) window() int64 {
 type writer struct {
 	e        *entry
 	ctx      context.Context
-	patience time.Duration // how long a server may be held back
+	patience patience
 }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -485,8 +487,8 @@ func (e *entry) readFrom() int64 {
 }
 
 // hold waits while all who read the series from its beginning are slow. A server that was held back for as long as it
-// bears is held back no more: what comes lies on the disk then.
-func (e *entry) hold(ctx context.Context, patience time.Duration) error {
+// bears, or for a moment while somebody else waits for it, is held back no more: what comes lies on the disk then.
+func (e *entry) hold(ctx context.Context, p patience) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := context.Cause(ctx); err != nil {
@@ -495,16 +497,30 @@ func (e *entry) hold(ctx context.Context, patience time.Duration) error {
 	if e.loose || !e.ahead() {
 		return nil
 	}
-	bearing, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for e.ahead() {
-		if err := e.await(bearing); err != nil {
+	for since := time.Now(); e.ahead(); {
+		moment, cancel := context.WithTimeout(ctx, min(p.bears, pressedPatience))
+		_ = e.await(moment) // what ended it is looked at below
+		cancel()
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		held := time.Since(since)
+		if held >= p.bears || held >= pressedPatience && p.pressed != nil && p.pressed() {
 			e.loose = true
-			return context.Cause(ctx)
+			return nil
 		}
 	}
 	return nil
 }
+
+// patience is how long a server is held back for who reads slowly.
+type patience struct {
+	bears   time.Duration
+	pressed func() bool // others wait for it; nil: nobody does
+}
+
+// pressedPatience is how long it is held back while others wait for it.
+const pressedPatience = time.Second
 
 // ahead reports whether what was written is far ahead of who reads. The lock must be held.
 func (e *entry) ahead() bool {

@@ -326,6 +326,9 @@ func (f *fetching) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 }
 
 // patience is how long a server is held back for who reads slowly: half of the silence that it bears.
-func (f *fetching) patience() time.Duration {
-	return time.Duration(f.from.Node.Server.IdleTimeoutS) * time.Second / 2
+func (f *fetching) patience() patience {
+	return patience{
+		bears:   time.Duration(f.from.Node.Server.IdleTimeoutS) * time.Second / 2,
+		pressed: func() bool { return f.svc.pressed(f.from.Node.ID) },
+	}
 }

@@ -372,5 +372,6 @@ func (o *once) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	o.n += int64(len(p))
-	return o.f.Write(p)
+	n, err := o.f.Write(p)
+	return n, notKept(err)
 }

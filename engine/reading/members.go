@@ -23,8 +23,8 @@ import (
 )
 
 // Members of a cluster read a series from the one that fetched it, or is fetching it. The name of the file is that of
-// the series, and how many instances there should be of it at least; in it each instance comes behind its length (8 bytes, big endian), and a length of 0 says that it was the
-// last.
+// the series, and how many instances there should be of it at least; in it each instance comes behind its length (8
+// bytes, big endian), and a length of 0 says that it was the last.
 
 // fileName is the name of a series among the files of a cache, for who knows that it has so many instances; -1: that is
 // not known.
@@ -184,7 +184,7 @@ func (svc *Service) copyFrom(ctx context.Context, store uuid.UUID, e *entry) (bo
 		if err != nil {
 			return true, cut(err)
 		}
-		err = e.add(ctx, meta, obj, memberPatience)
+		err = e.add(ctx, meta, obj, patience{bears: memberPatience})
 		_ = obj.Close()
 		if err != nil {
 			return true, cut(err)

@@ -28,6 +28,8 @@ type errand struct {
 	node nodes.DICOMNode
 	do   func(context.Context, *connection) error
 	done chan error // has room for one
+
+	since time.Time
 }
 
 // connection is what a worker asks a server over.
@@ -40,13 +42,16 @@ const (
 	mostWorkers = 4                      // over all readers of a server
 	workerStays = 250 * time.Millisecond // without anything to do: the next series is often asked for at once
 	farewell    = time.Second            // for a server to agree to a release
+
+	// busyPatience is how long one waits for a connection that searches, checks, or other members have.
+	busyPatience = time.Minute
 )
 
 // at has something asked of a server, and waits for it. What nobody has begun yet ends with the context at once.
 func (svc *Service) at(
 	ctx context.Context, node nodes.DICOMNode, do func(context.Context, *connection) error,
 ) error {
-	e := &errand{ctx: ctx, node: node, do: do, done: make(chan error, 1)}
+	e := &errand{ctx: ctx, node: node, do: do, done: make(chan error, 1), since: time.Now()}
 	svc.mu.Lock()
 	q := svc.queues[node.ID]
 	if q == nil {
@@ -102,6 +107,9 @@ func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 	ctx := context.Background()
 	peer := svc.nodes.Peer(node)
 	slot, back, err := svc.slots(ctx, node, peer)
+	for isBusy(err) && svc.patient(q) {
+		slot, back, err = svc.slots(ctx, node, peer)
+	}
 	if err != nil {
 		svc.resign(q, err)
 		return
@@ -138,13 +146,53 @@ func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 	}
 }
 
-// slots takes what a worker needs: two slots where it fetches by C-MOVE.
+// slots takes what a worker needs: two slots where it fetches by C-MOVE. Over all members, one is left to searches,
+// where the cap has as many.
 func (svc *Service) slots(ctx context.Context, node nodes.DICOMNode, peer door.Peer) (out, back *door.Slot, err error) {
+	n := 1
 	if svc.movesFirst(node) {
-		return svc.Door.InteractivePair(ctx, peer)
+		n = 2
 	}
-	out, err = svc.Door.Interactive(ctx, peer)
-	return out, nil, err
+	slots, err := svc.Door.InteractiveButOne(ctx, peer, n)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case n == 1:
+		return slots[0], nil, nil
+	}
+	return slots[0], slots[1], nil
+}
+
+// patient reports whether somebody still waits who has not waited for long. Who has is told that the server is busy.
+func (svc *Service) patient(q *queue) bool {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	waits := false
+	q.waiting = slices.DeleteFunc(q.waiting, func(e *errand) bool {
+		if e.ctx.Err() != nil {
+			return true // it was told so
+		}
+		if time.Since(e.since) < busyPatience {
+			waits = true
+			return false
+		}
+		e.done <- &door.Busy{Server: e.node.Name}
+		return true
+	})
+	return waits
+}
+
+func isBusy(err error) bool {
+	_, busy := errors.AsType[*door.Busy](err)
+	return busy
+}
+
+// pressed reports whether others wait for a server.
+func (svc *Service) pressed(server int64) bool {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	q := svc.queues[server]
+	return q != nil && slices.ContainsFunc(q.waiting, func(e *errand) bool { return e.ctx.Err() == nil })
 }
 
 // methods are those by which a server is read here, in their order.
@@ -204,8 +252,7 @@ func (svc *Service) resign(q *queue, err error) {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
 	q.workers--
-	_, busy := errors.AsType[*door.Busy](err)
-	if q.workers > 0 && busy {
+	if q.workers > 0 && isBusy(err) {
 		return
 	}
 	for _, e := range q.waiting {

@@ -32,6 +32,8 @@ func OfReading(err error) error {
 		return New(http.StatusConflict, Sentence(other.Error()))
 	case errors.Is(err, reading.ErrFull):
 		return New(http.StatusServiceUnavailable, Sentence(reading.ErrFull.Error())).Retry(retryRoom)
+	case errors.Is(err, reading.ErrNoDisk):
+		return New(http.StatusServiceUnavailable, Sentence(reading.ErrNoDisk.Error())).Retry(retryRoom)
 	case isServer && server.Policy == fault.PolicyWait:
 		return New(http.StatusServiceUnavailable, Sentence(err.Error())).Retry(retryRoom)
 	case isServer:
