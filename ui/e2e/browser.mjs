@@ -39,6 +39,8 @@ export class Watched {
       baseURL: base,
       viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
       colorScheme: options.scheme ?? 'light',
+      // A phone's scrollbar takes no room.
+      ...(options.phone && { isMobile: true, hasTouch: true }),
       reducedMotion: 'reduce',
       timezoneId: options.timezone ?? 'Europe/Berlin',
       locale: 'en-GB',
