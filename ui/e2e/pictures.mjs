@@ -78,6 +78,7 @@ for (const [width, height] of sizes) {
         await page.goto(state.path);
         await settled(page);
         await state.do?.(page);
+        await page.waitForLoadState('networkidle'); // events of the socket have come, too
         await settled(page);
         await tall(page, height);
         await page.screenshot({ path: file });

@@ -85,7 +85,7 @@ function Need({ job }: { job: Job }) {
               download
               variant="default"
               size="compact-sm"
-              aria-label={`Download the failed rows of job ${job.id}`}
+              aria-label={`Download ${counted(job.tasks.failure, 'row')} of job ${job.id}`}
             >
               Download {counted(job.tasks.failure, 'row')}
             </Button>
