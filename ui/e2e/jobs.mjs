@@ -114,7 +114,7 @@ export async function madeJobs(owner, world, visit) {
     project: 'lung-screening',
   });
   const failure = await newJob(owner, [
-    { study_instance_uid: '1.2.826.0.1.3680043.8.498.404' },
+    { study_instance_uid: `1.2.826.0.1.3680043.8.498.${'4'.repeat(38)}` }, // as long as a UID may be
     { study_instance_uid: world.studies[1].uid },
   ]);
   await ended(owner, success.id);
