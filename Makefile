@@ -63,11 +63,12 @@ test: ## run the whole suite with the race detector
 	$(GO) test -race -timeout 30m ./test/transfer ./...
 
 .PHONY: screenshots
-screenshots: ## take pictures of all pages at three widths, light and dark, into dist/screenshots
+screenshots: ## take pictures of all pages at three widths, light and dark, into dist/screenshots (ONLY='^home|^task')
 	@GO="$(GO)" scripts/setup test
 	@$(MAKE) --no-print-directory build
 	@mkdir -p dist/screenshots
-	$(GO) test ./test/browser -run TestScreenshots -count 1 -timeout 30m -v -args -pictures "$(CURDIR)/dist/screenshots"
+	$(GO) test ./test/browser -run TestScreenshots -count 1 -timeout 30m -v -args \
+		-pictures "$(CURDIR)/dist/screenshots" -only "$(ONLY)"
 
 .PHONY: test/faults
 test/faults: ## run the long fault suite (crashes at random points, full disks, cut networks)

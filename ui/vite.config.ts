@@ -17,7 +17,14 @@ export default defineConfig({
   },
   server: {
     host: '127.0.0.1',
-    proxy: { '^/(api|about|healthz|readyz)(/|$)': { target: adit, changeOrigin: true, ws: true } },
+    proxy: {
+      '^/(api|about|healthz|readyz)(/|$)': {
+        target: adit,
+        changeOrigin: true,
+        ws: true,
+        rewriteWsOrigin: true,
+      },
+    },
   },
   test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}'], restoreMocks: true },
 });

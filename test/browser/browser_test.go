@@ -28,7 +28,10 @@ import (
 	"github.com/adit-go/adit/test/process"
 )
 
-var pictures = flag.String("pictures", "", "FOLDER that pictures of all pages are written to")
+var (
+	pictures = flag.String("pictures", "", "FOLDER that pictures of all pages are written to")
+	only     = flag.String("only", "", "REGEXP of the states that pictures are taken of; all by default")
+)
 
 // TestScreenshots takes pictures of all pages of a demo, in all their states.
 func TestScreenshots(t *testing.T) {
@@ -40,7 +43,7 @@ func TestScreenshots(t *testing.T) {
 	require.Len(t, found, 2, adit.Banner)
 	known, err := json.Marshal(world{URL: adit.URL, Password: found[1]})
 	require.NoError(t, err)
-	node := exec.CommandContext(t.Context(), "node", "e2e/pictures.mjs", *pictures)
+	node := exec.CommandContext(t.Context(), "node", "e2e/pictures.mjs", *pictures, *only)
 	node.Dir = "../../ui"
 	node.Env = append(os.Environ(), "ADIT_WORLD="+string(known))
 	out, err := node.CombinedOutput()

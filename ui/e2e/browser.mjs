@@ -26,6 +26,34 @@ export async function startBrowser() {
   });
 }
 
+/** Traffic is the requests of a page that are on their way. */
+class Traffic {
+  #requests = new Set();
+  #waiting = [];
+
+  constructor(page) {
+    const end = (r) => {
+      this.#requests.delete(r);
+      if (this.none) this.#waiting.splice(0).forEach((done) => done());
+    };
+    page.on('request', (r) => this.#requests.add(r));
+    page.on('requestfinished', end);
+    page.on('requestfailed', end);
+    page.on('close', () => this.#waiting.splice(0).forEach((done) => done()));
+  }
+
+  get none() {
+    return this.#requests.size === 0;
+  }
+
+  /** ended waits until there are none. */
+  ended() {
+    return this.none ? undefined : new Promise((done) => this.#waiting.push(done));
+  }
+}
+
+const traffic = new WeakMap();
+
 /** Watched is a browser context that notes what nobody sees. */
 export class Watched {
   faults = [];
@@ -39,6 +67,8 @@ export class Watched {
       baseURL: base,
       viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
       colorScheme: options.scheme ?? 'light',
+      // A phone's scrollbar takes no room.
+      ...(options.phone && { isMobile: true, hasTouch: true }),
       reducedMotion: 'reduce',
       timezoneId: options.timezone ?? 'Europe/Berlin',
       locale: 'en-GB',
@@ -52,6 +82,7 @@ export class Watched {
   }
 
   watch(page) {
+    traffic.set(page, new Traffic(page));
     page.on('console', (m) => {
       // A refused request is written there by the browser itself; the tests look at the page instead.
       if (
@@ -103,10 +134,18 @@ export class Watched {
   }
 }
 
-/** settled waits until nothing is on its way and nothing moves. */
+/** settled waits until nothing is on its way, the page has nothing to do, and nothing moves. */
 export async function settled(page) {
   await page.locator('h1').first().waitFor();
-  await page.waitForLoadState('networkidle');
+  const requests = traffic.get(page);
+  const loading = page.locator('.vh:text-matches("^Loading")');
+  // What a page makes of an answer may be a request: it is done when it asks for nothing after two rests.
+  for (let rests = 0; rests < 2; rests++) {
+    await requests.ended();
+    await loading.first().waitFor({ state: 'detached' });
+    await page.evaluate(() => new Promise((done) => globalThis.requestIdleCallback(done)));
+    if (!requests.none) rests = -1;
+  }
   await page.evaluate(() => document.fonts.ready);
   await drawn(page);
 }
@@ -120,7 +159,7 @@ const standards = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best
 
 /** violations are what axe finds on a page, in a few lines each; by some rules, or by all of the standards. */
 export async function violations(page, rules) {
-  await page.evaluate(axeSource);
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axeSource);
   const found = await page.evaluate(
     (runOnly) => globalThis.axe.run(document, { runOnly, resultTypes: ['violations'] }),
     rules ? { type: 'rule', values: rules } : { type: 'tag', values: standards },
@@ -129,8 +168,9 @@ export async function violations(page, rules) {
   return found.violations.map((v) => [`${v.id}: ${v.help}`, ...v.nodes.slice(0, 4).map(where)].join('\n'));
 }
 
-/** overflow tells by how many pixels a page is wider than the window, and by what. */
+/** overflow tells by how many pixels a page is wider than the window, once it is drawn, and by what. */
 export async function overflow(page) {
+  await drawn(page);
   return page.evaluate(() => {
     const by = document.documentElement.scrollWidth - innerWidth;
     if (by <= 0) return '';

@@ -29,6 +29,19 @@ export function newJob(watched, studies, more = {}) {
   });
 }
 
+/** slowJob makes a job of all studies of PACS-A, which goes on for many minutes. */
+export async function slowJob(watched) {
+  await call(watched, 'PUT', '/servers/PACS-A/schedule', {
+    default: { batch: 4, interactive: 2, studies_per_minute: 3, mb_per_second: 0.1 },
+  });
+  const found = await call(watched, 'POST', '/servers/PACS-A/studies:search', { patient_name: 'Phantom*' });
+  const studies = found.items.map(({ study_instance_uid, patient_id }) => ({
+    study_instance_uid,
+    patient_id,
+  }));
+  return newJob(watched, studies, { pseudonymize: true, project: 'TRIAL-A' });
+}
+
 /** newQuery makes a batch query of PACS-A, of lines of CSV, and gives its job. */
 export async function newQuery(watched, lines) {
   const file = Buffer.from(lines.join('\n')).toString('base64');
@@ -101,7 +114,7 @@ export async function madeJobs(owner, world, visit) {
     project: 'lung-screening',
   });
   const failure = await newJob(owner, [
-    { study_instance_uid: '1.2.826.0.1.3680043.8.498.404' },
+    { study_instance_uid: `1.2.826.0.1.3680043.8.498.${'4'.repeat(38)}` }, // as long as a UID may be
     { study_instance_uid: world.studies[1].uid },
   ]);
   await ended(owner, success.id);
@@ -119,5 +132,12 @@ export async function madeJobs(owner, world, visit) {
   await ended(owner, (await call(owner, 'POST', `/recurrences/${id}:run`)).job_id);
   await close(manager);
   const waiting = await newJob(owner, [{ study_instance_uid: world.studies[2].uid }]);
-  return { success: success.id, failure: failure.id, waiting: waiting.id, query: query.id, mass: mass.id };
+  return {
+    success: success.id,
+    failure: failure.id,
+    failedTask: 1,
+    waiting: waiting.id,
+    query: query.id,
+    mass: mass.id,
+  };
 }

@@ -92,7 +92,8 @@ async function filled(page) {
 
 /**
  * statesOf lists what there is to see: who looks (null: nobody is logged in), where, and what is done before. jobs are the
- * numbers of jobs that have run: one that succeeded, one that failed, one that waits, a batch query, a dry run.
+ * numbers of jobs that have run: one that succeeded, one that failed and its task that did, one that waits, a batch
+ * query, a dry run.
  */
 export function statesOf({ jobs, source, destination }) {
   const selective = `/selective-transfer?source=${source}&destination=${destination}`;
@@ -138,7 +139,7 @@ export function statesOf({ jobs, source, destination }) {
     },
     { name: 'job-missing', who: 'researcher', path: '/jobs/999999' },
     { name: 'task', who: 'researcher', path: `/jobs/${jobs.success}/tasks/1` },
-    { name: 'task-failure', who: 'manager', path: `/jobs/${jobs.failure}/tasks/1` },
+    { name: 'task-failure', who: 'manager', path: `/jobs/${jobs.failure}/tasks/${jobs.failedTask}` },
     { name: 'report', who: 'researcher', path: `/jobs/${jobs.success}/deidentification` },
     { name: 'selective', who: 'researcher', path: selective },
     { name: 'selective-found', who: 'researcher', path: selective, do: search },

@@ -39,7 +39,6 @@ export default async function ({ world, visit }) {
     for (const v of await violations(page, ['color-contrast'])) say(first, 'dark', v);
     for (const width of state.narrow ? [320, 390] : state.wide ? [1280, 1920] : widths) {
       await page.setViewportSize({ width, height: 800 });
-      await drawn(page);
       const wide = await overflow(page);
       if (wide) say(width, 'dark', wide);
       if ((turn + i) % 15 === widths.indexOf(width))

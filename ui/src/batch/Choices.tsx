@@ -115,7 +115,7 @@ export function ForJob({ title, form, change, trial = false, urgent = true, chil
 }
 
 const layouts: { value: NonNullable<BatchForm['dates']> | 'iso'; label: string }[] = [
-  { value: 'iso', label: '2026-11-30' },
+  { value: 'iso', label: '2026-11-30, year first' },
   { value: 'DD.MM.YYYY', label: '30.11.2026, day first' },
   { value: 'MM/DD/YYYY', label: '11/30/2026, month first' },
 ];

@@ -181,7 +181,8 @@ function Grid({ rows, preview }: RowsProps) {
   });
   const items = places.getVirtualItems();
   const gap = (height: number) => height > 0 && <tbody aria-hidden style={{ height }} />;
-  const weights = columns.map((name) => (name.endsWith('UID') ? 1.5 : 1));
+  const faulty = new Set(preview.faults.map((f) => f.column));
+  const weights = columns.map((name) => (name.endsWith('UID') || faulty.has(name) ? 1.5 : 1));
   const sum = weights.reduce((all, w) => all + w, 0);
   const least = { '--least': `${rowNumber + sum * columnLeast}px` } as CSSProperties;
   return (

@@ -15,6 +15,28 @@ export function Slots({ used, of, label }: SlotsProps) {
   );
 }
 
+/** Spark is a line so small that it only tells whether a figure rose or fell; its label says the rest. */
+export function Spark({ data, label }: { data: number[]; label: string }) {
+  const [wide, high] = [64, 18];
+  const top = Math.max(...data, 1);
+  const x = (i: number) => (i / Math.max(data.length - 1, 1)) * wide;
+  const y = (v: number) => high - 2 - (v / top) * (high - 4);
+  const line = data.map((v, i) => `${x(i).toFixed(1)},${y(v).toFixed(1)}`).join(' ');
+  return (
+    <svg width={wide} height={high} className={c.spark} role="img" aria-label={label}>
+      <title>{label}</title>
+      <polygon points={`0,${high} ${line} ${wide},${high}`} fill="var(--adit-primary)" opacity="0.14" />
+      <polyline
+        points={line}
+        fill="none"
+        stroke="var(--adit-primary)"
+        strokeWidth="1.5"
+        strokeLinejoin="round"
+      />
+    </svg>
+  );
+}
+
 type AreaProps = {
   /** In equal steps of time. */
   data: number[];

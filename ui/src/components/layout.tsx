@@ -20,16 +20,18 @@ type PageProps = {
   /** Beside the title. */
   after?: ReactNode;
   actions?: ReactNode;
+  /** Its content is as wide as a sheet of paper. */
+  paper?: boolean;
   children: ReactNode;
 };
 
 /** Page is a page with its title. It takes the focus, so that a screen reader tells where one is. */
-export function Page({ title, crumbs, after, actions, children }: PageProps) {
+export function Page({ title, crumbs, after, actions, paper, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   usePageTitle(title);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   return (
-    <div className={c.page}>
+    <div className={c.page} data-paper={paper}>
       <header className={c.pageHead}>
         {crumbs && (
           <nav className={c.crumbs} aria-label="Breadcrumb">

@@ -35,6 +35,11 @@ export function shortUID(uid: string): string {
   return uid.length <= 30 ? uid : `${uid.slice(0, 12)}…${uid.slice(-14)}`;
 }
 
+/** shortUIDs shortens the long UIDs in a sentence. */
+export function shortUIDs(text: string): string {
+  return text.replace(/\d+(?:\.\d+)+/g, shortUID);
+}
+
 /** readDate reads a date that a person typed, in any usual form that is not ambiguous; null: it is none. */
 export function readDate(text: string): string | null {
   const t = text.trim();

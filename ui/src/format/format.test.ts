@@ -2,9 +2,9 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { date, name, readDate, shortUID, time } from './dicom';
+import { date, name, readDate, shortUID, shortUIDs, time } from './dicom';
 import { bytes, count, counted, perSecond } from './numbers';
-import { day, lasting, ready, setDateFormat, when } from './times';
+import { day, lasting, ready, setDateFormat, took, when } from './times';
 
 afterEach(() => setDateFormat('auto'));
 
@@ -44,6 +44,9 @@ describe('times', () => {
       '1 day 2 h',
     ]);
   });
+  test('took', () => {
+    expect([0, 999, 1000, 59_000].map(took)).toEqual(['< 1 s', '< 1 s', '1 s', '59 s']);
+  });
   test('ready', () => {
     expect(ready(new Date(2026, 10, 12, 21, 5, 30), now)).toBe('in about 1 min');
     expect(ready(new Date(2026, 10, 12, 21, 25), now)).toBe('in about 20 min');
@@ -78,6 +81,9 @@ describe('values of DICOM', () => {
   test('long UIDs keep their end', () => {
     expect(shortUID('1.2.826.0.1')).toBe('1.2.826.0.1');
     expect(shortUID('1.2.826.0.1.3680043.8.498.12345678901234.17')).toBe('1.2.826.0.1.…45678901234.17');
+    expect(shortUIDs('No study 1.2.826.0.1.3680043.8.498.12345678901234.17; 0.5 MB of 1.2.3.')).toBe(
+      'No study 1.2.826.0.1.…45678901234.17; 0.5 MB of 1.2.3.',
+    );
   });
   test('dates that are typed', () => {
     expect(['1961-4-2', '19610402', ' 2.4.1961 '].map(readDate)).toEqual(Array(3).fill('1961-04-02'));

@@ -66,6 +66,11 @@ export function lasting(milliseconds: number): string {
   return rest ? `${hours} h ${rest} min` : `${hours} h`;
 }
 
+/** took writes how long something has taken. */
+export function took(milliseconds: number): string {
+  return milliseconds < 1000 ? '< 1 s' : lasting(milliseconds);
+}
+
 const counted = (days: number) => (days === 1 ? '1 day' : `${count(days)} days`);
 
 /** ready says when something will be done: "in 4 min", "about 23:10", "about tomorrow 06:30". */

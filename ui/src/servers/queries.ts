@@ -2,7 +2,16 @@
 
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 
-import { askAgain, listNodes, listServersNow, type Node, type ServerNow } from '../api';
+import {
+  askAgain,
+  getServerUse,
+  listNodes,
+  listServersNow,
+  type Node,
+  type ServerNow,
+  type ServerUse,
+} from '../api';
+import { count, counted } from '../format/numbers';
 import { clock, when } from '../format/times';
 import { ask, useTopic } from '../live';
 
@@ -32,6 +41,42 @@ export function useServersNow() {
     if (was && names(was) !== names(event.servers)) askAgain({ queryKey: nodesKey });
   });
   return query;
+}
+
+const lately = 24; // hours
+
+/** useLately gives the images that went from and to a server in each of the last hours. It is for staff. */
+export function useLately(server: string, enabled: boolean) {
+  return useQuery({
+    queryKey: ['servers', 'use', server],
+    queryFn: async () => {
+      const from = new Date(Date.now() - (lately - 1) * hour);
+      const { data } = await getServerUse({ path: { name: server }, query: { from: from.toISOString() } });
+      return imagesByHour(data);
+    },
+    enabled,
+    refetchInterval: hour / 12,
+    staleTime: hour / 12,
+  });
+}
+
+const hour = 3_600_000; // milliseconds
+
+/** imagesByHour counts the images of each hour of a time. In hours that are left out ADIT did not run. */
+export function imagesByHour({ from, to, hours }: Pick<ServerUse, 'from' | 'to' | 'hours'>): number[] {
+  const first = Date.parse(from);
+  const values = new Array<number>(Math.max(0, Math.round((Date.parse(to) - first) / hour))).fill(0);
+  for (const h of hours) {
+    const i = Math.round((Date.parse(h.hour) - first) / hour);
+    if (i in values) values[i] = h.from.instances + h.to.instances;
+  }
+  return values;
+}
+
+/** latelySays says in words what a line of images by hour shows. */
+export function latelySays(images: number[]): string {
+  const all = images.reduce((sum, n) => sum + n, 0);
+  return `${counted(all, 'image')} in ${images.length} hours, at most ${count(Math.max(...images))} in one`;
 }
 
 export const nodesKey = ['nodes'];

@@ -133,7 +133,7 @@ type PseudonymChoiceProps = { form: BatchForm; change: (part: Partial<BatchForm>
 function PseudonymChoice({ form, change }: PseudonymChoiceProps) {
   const may = can(useMe(), 'transfer_unpseudonymized');
   const data: { value: Pseudonyms; label: string }[] = [
-    { value: 'project', label: 'From the project, one per patient' },
+    { value: 'project', label: 'From the project, per patient' },
     { value: 'file', label: 'From the file' },
   ];
   if (may) data.push({ value: 'none', label: 'None: keep the identity' });

@@ -5,13 +5,13 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import type { ServerNow } from '../../api';
-import { Slots } from '../../components/charts';
+import { Slots, Spark } from '../../components/charts';
 import { NodeName } from '../../components/controls';
 import { Section } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { Badge } from '../../components/status';
 import ui from '../../components/ui.module.css';
-import { stateOf, useServersNow } from '../../servers/queries';
+import { latelySays, stateOf, useLately, useServersNow } from '../../servers/queries';
 import { useMe } from '../../session/me';
 import { modulesOf } from '../../shell/modules';
 import c from './Home.module.css';
@@ -79,6 +79,7 @@ function Server({ server }: { server: ServerNow }) {
   const cap = server.in_force.batch;
   const open = state.tone === 'success';
   const used = `${server.batch_in_use} of ${cap} for jobs`;
+  const { data: images } = useLately(server.name, useMe().is_staff);
   return (
     <>
       <span>
@@ -89,9 +90,14 @@ function Server({ server }: { server: ServerNow }) {
       </Badge>
       {!open && <span className={`small dim ${c.serverSays}`}>{state.says}</span>}
       {cap > 0 && (
-        <span className={`small dim num row ${c.serverSays}`}>
+        <span className="small dim num row">
           <Slots used={server.batch_in_use} of={cap} label={`Connections in use: ${used}`} />
           <span aria-hidden>{used}</span>
+        </span>
+      )}
+      {images?.some((n) => n > 0) && (
+        <span className={c.lately}>
+          <Spark data={images} label={latelySays(images)} />
         </span>
       )}
     </>

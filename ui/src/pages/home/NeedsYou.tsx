@@ -6,9 +6,10 @@ import { Link } from '@tanstack/react-router';
 import type { Job } from '../../api';
 import { LinkButton } from '../../components/LinkButton';
 import { Section } from '../../components/layout';
-import { kindWords } from '../../components/jobs';
+import { asks, kindWords } from '../../components/jobs';
 import { Failed } from '../../components/states';
 import { statusIcons, statusWords, tone } from '../../components/status';
+import { counted } from '../../format/numbers';
 import { when } from '../../format/times';
 import { useActing } from '../../jobs/acting';
 import { actionWords } from '../../jobs/actions';
@@ -76,6 +77,17 @@ function Need({ job }: { job: Job }) {
               aria-label={`${actionWords('retry', job)} of job ${job.id}`}
             >
               {actionWords('retry', job)}
+            </Button>
+          ) : asks(job) && job.tasks.failure > 0 ? (
+            <Button
+              component="a"
+              href={`/api/v1/jobs/${job.id}/failed-rows?format=xlsx`}
+              download
+              variant="default"
+              size="compact-sm"
+              aria-label={`Download ${counted(job.tasks.failure, 'row')} of job ${job.id}`}
+            >
+              Download {counted(job.tasks.failure, 'row')}
             </Button>
           ) : (
             <LinkButton

@@ -3,6 +3,7 @@
 import type { FailureGroup, Job } from '../../api';
 import { counts } from '../../components/jobs';
 import { final } from '../../components/status';
+import { shortUIDs } from '../../format/dicom';
 import { counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 
@@ -37,5 +38,5 @@ export function reasons(job: Job, groups: FailureGroup[] | undefined): string {
   const [first, ...others] = groups ?? [];
   if (!first) return sentence(job.message);
   const more = others.length > 0 ? ` And ${counted(others.length, 'other reason')}.` : '';
-  return `${counts(job, first.tasks)}: ${sentence(first.message)}${more}`;
+  return `${counts(job, first.tasks)}: ${shortUIDs(sentence(first.message))}${more}`;
 }

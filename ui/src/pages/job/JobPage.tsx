@@ -53,7 +53,7 @@ function Asked({ id }: { id: number }) {
   );
 }
 
-const fewTasks = 10; // which leave a gap below what stands beside "About", if they do not stand there, too
+const fewTasks = 10; // which stand before "About" where there is one column
 
 function Shown({ job }: { job: Job }) {
   const go = useNavigate();
@@ -100,7 +100,7 @@ function Shown({ job }: { job: Job }) {
     >
       <Said job={job} />
       <ActingDialog acting={acting} />
-      <div className={ui.cols}>
+      <div className={`${ui.cols} ${wide ? '' : c.beside}`}>
         <div className={c.column}>
           {!acting.asking && <Failed error={acting.error} />}
           {final(job.status) && <End job={job} />}
@@ -149,7 +149,7 @@ function Shown({ job }: { job: Job }) {
             )}
           </div>
         )}
-        {!few && <div className={c.below}>{list}</div>}
+        {!few && <div className={wide ? c.below : c.under}>{list}</div>}
       </div>
     </Page>
   );

@@ -14,6 +14,7 @@ import { Moment } from '../../components/Moment';
 import { useRowHeight } from '../../components/rows';
 import { Failed } from '../../components/states';
 import { Fraction, StatusBadge, statusWords } from '../../components/status';
+import { shortUIDs } from '../../format/dicom';
 import { count, counted } from '../../format/numbers';
 import { block, reloadTasks, useTaskBlocks } from '../../jobs/job';
 import c from './JobPage.module.css';
@@ -193,7 +194,7 @@ function Row({ task, job, asked }: Pick<ListProps, 'job' | 'asked'> & { task: Ta
       )}
       <span role="cell" className={c.says}>
         <span className={task.status === 'pending' ? 'dim' : undefined}>
-          {taskSays(task, asks(job) || looks(task))}
+          {shortUIDs(taskSays(task, asks(job) || looks(task)))}
         </span>
         {tries && <span className="dim"> · {tries}</span>}
       </span>

@@ -2,6 +2,7 @@
 
 import type { FailureGroup, Job } from '../../api';
 import { asks, counts, isMass, nounOf } from '../../components/jobs';
+import { shortUIDs } from '../../format/dicom';
 import { counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 
@@ -19,7 +20,7 @@ export function reasonOf(group: FailureGroup): Reason {
   if (group.dicom_status && !message.includes(group.dicom_status)) {
     rest.push(`(DICOM status ${group.dicom_status})`);
   }
-  return { title, says: rest.filter(Boolean).join(' ') };
+  return { title: shortUIDs(title), says: rest.filter(Boolean).join(' ') };
 }
 
 /** retrySays tells what a retry of the job does, since it takes up more than one reason. */

@@ -7,7 +7,7 @@ import type { MassTransfer } from '../../api';
 import type { Figure } from '../../components/layout';
 import { delivered, final, total } from '../../components/status';
 import { bytes, count, counted, perSecond } from '../../format/numbers';
-import { clock, lasting, ready, when } from '../../format/times';
+import { clock, lasting, ready, took, when } from '../../format/times';
 
 /** figuresOf are the numbers at the top of a job's page. What nobody can know yet is a dash. */
 export function figuresOf(job: Job, now = new Date(), found?: QueryCount, mass?: MassTransfer): Figure[] {
@@ -81,5 +81,5 @@ function readyAt(job: Job, now: Date): Figure {
 function past(job: Job, now: Date): Figure[] {
   if (!job.started_at || !job.ended_at) return [];
   const [from, to] = [new Date(job.started_at), new Date(job.ended_at)];
-  return [{ label: 'Took', value: lasting(to.getTime() - from.getTime()), small: `ended ${when(to, now)}` }];
+  return [{ label: 'Took', value: took(to.getTime() - from.getTime()), small: `ended ${when(to, now)}` }];
 }

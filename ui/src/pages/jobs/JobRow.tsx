@@ -12,7 +12,7 @@ import { Failed } from '../../components/states';
 import { StatusBadge, TaskBar, Urgent } from '../../components/status';
 import ui from '../../components/ui.module.css';
 import { bytes } from '../../format/numbers';
-import { exact, lasting, when } from '../../format/times';
+import { exact, took, when } from '../../format/times';
 import { type Acting, ActingDialog, useActing } from '../../jobs/acting';
 import { happens, studiesDone } from '../../jobs/words';
 import c from './Jobs.module.css';
@@ -63,7 +63,7 @@ export const JobRow = memo(function JobRow({ job, owned, nodes, index, measure }
           <span title={exact(new Date(job.created_at))}>{when(new Date(job.created_at))}</span>
           {job.started_at && job.ended_at && (
             <div className="small">
-              {lasting(new Date(job.ended_at).getTime() - new Date(job.started_at).getTime())}
+              {took(new Date(job.ended_at).getTime() - new Date(job.started_at).getTime())}
             </div>
           )}
         </td>

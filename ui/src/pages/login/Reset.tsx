@@ -2,7 +2,7 @@
 
 import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, useLocation } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { requestPassword } from '../../api';
@@ -14,8 +14,8 @@ import c from './Login.module.css';
 
 /** Reset asks for a mail with a link, or, where the link has led here, for the new password. */
 export default function Reset() {
-  const [code] = useState(() => location.hash.slice(1));
-  return code ? <Choose code={code} /> : <AskForLink />;
+  const { hash: code } = useLocation();
+  return code ? <Choose key={code} code={code} /> : <AskForLink />;
 }
 
 function AskForLink() {
@@ -74,9 +74,7 @@ function Choose({ code }: { code: string }) {
     >
       <NewPassword code={code} onDone={() => setDone(true)} />
       <div className={c.ways}>
-        <Link to="/reset" onClick={() => location.replace('/reset')}>
-          Ask for another link
-        </Link>
+        <Link to="/reset">Ask for another link</Link>
       </div>
     </Frame>
   );

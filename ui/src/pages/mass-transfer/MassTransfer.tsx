@@ -27,6 +27,7 @@ import { looksSays, takesOf } from '../../mass/will';
 import { useHaveRun } from '../../recurring/useHaveRun';
 import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
+import c from './MassTransfer.module.css';
 
 const Days = lazy(() => import('./Days'));
 const Filters = lazy(() => import('./Filters'));
@@ -106,34 +107,38 @@ function Form({ nodes }: { nodes: Node[] }) {
         </LinkButton>
       }
     >
-      <div className={b.body}>
-        <Section title="Where and when">
-          <div className={b.form}>
-            <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
-            <When {...{ source, destination }} beside named={address} later={form.again !== undefined} />
-            <Suspense fallback={<Loading rows={2} label="Loading the days" />}>
-              <Days form={form} change={change} />
-            </Suspense>
-          </div>
-        </Section>
-        <Suspense fallback={<Loading rows={6} label="Loading the filters" />}>
-          <Filters form={form} change={change} />
-        </Suspense>
-        <ForJob title="How it goes out" form={form} change={change} trial urgent={false}>
-          <PseudonymChoice pseudonymize={pseudonymize} change={change} />
-          <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
-          {!pseudonymize && (
-            <div className={b.wide}>
-              <Note tone="warning" role="status">
-                Names, IDs and dates are sent unchanged. The audit log records that you sent them.
-              </Note>
+      <div className={`${b.body} ${c.body}`}>
+        <div className={c.main}>
+          <Section title="Where and when">
+            <div className={b.form}>
+              <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
+              <When {...{ source, destination }} beside named={address} later={form.again !== undefined} />
+              <Suspense fallback={<Loading rows={2} label="Loading the days" />}>
+                <Days form={form} change={change} />
+              </Suspense>
             </div>
-          )}
-        </ForJob>
-        <Suspense fallback={null}>
-          <RunAgain again={form.again} change={change} mass />
-        </Suspense>
-        <Failed error={form.again ? recur.error : start.error} />
+          </Section>
+          <Suspense fallback={<Loading rows={6} label="Loading the filters" />}>
+            <Filters form={form} change={change} />
+          </Suspense>
+        </div>
+        <div className={c.beside}>
+          <ForJob title="How it goes out" form={form} change={change} trial urgent={false}>
+            <PseudonymChoice pseudonymize={pseudonymize} change={change} />
+            <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
+            {!pseudonymize && (
+              <div className={b.wide}>
+                <Note tone="warning" role="status">
+                  Names, IDs and dates are sent unchanged. The audit log records that you sent them.
+                </Note>
+              </div>
+            )}
+          </ForJob>
+          <Suspense fallback={null}>
+            <RunAgain again={form.again} change={change} mass />
+          </Suspense>
+          <Failed error={form.again ? recur.error : start.error} />
+        </div>
       </div>
       <div className={b.foot}>
         <p className={b.why} id={id}>
@@ -204,7 +209,7 @@ type PseudonymChoiceProps = { pseudonymize: boolean; change: (part: Partial<Mass
 
 function PseudonymChoice({ pseudonymize, change }: PseudonymChoiceProps) {
   const may = can(useMe(), 'transfer_unpseudonymized');
-  const data = [{ value: 'project', label: 'From the project, one per patient' }];
+  const data = [{ value: 'project', label: 'From the project, per patient' }];
   if (may) data.push({ value: 'none', label: 'None: keep the identity' });
   return (
     <Select

@@ -23,7 +23,7 @@ export default function Account() {
   const me = useMe();
   return (
     <div className={c.cols}>
-      <div className="stack wide">
+      <div className={`stack wide ${c.account}`}>
         <AboutYou me={me} />
         <OwnPassword me={me} />
       </div>

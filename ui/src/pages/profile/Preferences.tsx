@@ -50,7 +50,7 @@ function Choice({ label, says, wide, children }: ChoiceProps) {
 export default function Preferences() {
   const [preferences, prefer] = usePreferences();
   return (
-    <div className="stack wide">
+    <div className={`stack wide ${c.preferences}`}>
       <Section title="Look" flush>
         <ul className={c.choices}>
           <Colours />

@@ -10,6 +10,7 @@ import { Failed, Loading } from '../../components/states';
 import { can, useMe } from '../../session/me';
 import { CreatedSecret } from './CreatedSecret';
 import { NewTokenForm } from './NewTokenForm';
+import c from './Profile.module.css';
 import { TokenTable } from './TokenTable';
 
 const tokensKey = ['tokens'];
@@ -33,7 +34,7 @@ export default function Tokens() {
   const changed = () => void client.invalidateQueries({ queryKey: tokensKey });
   const allowed = can(me, 'tokens');
   return (
-    <div className="stack wide">
+    <div className={`stack wide ${c.tokens}`}>
       <Section title="Create a token">
         {allowed ? (
           <div className="stack">

@@ -31,8 +31,11 @@ export function Profile({ by, sum }: { by: DeidBy; sum: JobDeidentification }) {
           <ul key="codes" className={c.codes}>
             {codes.map((k) => (
               <li key={k.code}>
-                <Badge>{k.code}</Badge> {k.words}
-                {k.studies && <span className="dim"> · {k.studies}</span>}
+                <Badge>{k.code}</Badge>
+                <span>
+                  {k.words}
+                  {k.studies && <span className="dim"> · {k.studies}</span>}
+                </span>
               </li>
             ))}
           </ul>,

@@ -66,6 +66,7 @@ function OfJob({ job }: { job: Job }) {
   usePaperColours();
   return (
     <Page
+      paper
       title="De-identification report"
       crumbs={<Crumbs id={job.id} />}
       actions={

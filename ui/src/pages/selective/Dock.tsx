@@ -184,7 +184,7 @@ type PseudonymChoiceProps = {
 function PseudonymChoice({ options, patients, onChange }: PseudonymChoiceProps) {
   const me = useMe();
   const data: { value: Pseudonyms; label: string; disabled?: boolean }[] = [
-    { value: 'project', label: 'From the project, one per patient' },
+    { value: 'project', label: 'From the project, per patient' },
     {
       value: 'typed',
       label: patients > 1 ? 'I type one (only for one patient)' : 'I type one',

@@ -32,9 +32,9 @@ export function SelectiveHelp() {
       </p>
       <h3 className={c.helpTitle}>Pseudonyms</h3>
       <p>
-        <b>From the project, one per patient:</b> the project gives each patient a pseudonym, and the same
-        patient always gets the same one. <b>I type one:</b> if all that you picked is of one patient.{' '}
-        <b>None:</b> names, IDs and dates stay as they are; that needs a right of its own.
+        <b>From the project, per patient:</b> the project gives each patient a pseudonym, and the same patient
+        always gets the same one. <b>I type one:</b> if all that you picked is of one patient. <b>None:</b>{' '}
+        names, IDs and dates stay as they are; that needs a right of its own.
       </p>
       <h3 className={c.helpTitle}>Keys</h3>
       <dl className={c.keys}>

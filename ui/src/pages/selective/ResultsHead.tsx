@@ -45,7 +45,7 @@ export function ResultsHead({ found, source, dropped, earlier, again }: ResultsH
           {earlier > 0 && `${count(earlier)} picked in earlier searches`}
         </span>
         {phase === 'done' && took !== undefined && (
-          <span className={c.took}>{(took / 1000).toFixed(1)} s</span>
+          <span className={c.took}>{took < 50 ? '< 0.1' : (took / 1000).toFixed(1)} s</span>
         )}
       </div>
       {phase === 'failed' && (

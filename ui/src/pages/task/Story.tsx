@@ -102,8 +102,8 @@ export function About({ task, job }: { task: Task; job: Job }) {
           ],
           !query && ['Series', chosen > 0 ? `${count(chosen)} chosen` : 'the whole study'],
           !query && ['Size', bytes(task.bytes)],
-          ['Failed attempts', count(task.failures)],
-          ['Waits', task.waits > 0 ? `${counted(task.waits, 'time')} for a server` : 'none'],
+          task.failures > 0 && ['Failed attempts', count(task.failures)],
+          task.waits > 0 && ['Waits', `${counted(task.waits, 'time')} for a server`],
         ]}
       />
     </Section>
