@@ -28,6 +28,10 @@ func cached(t testing.TB, name string, list []byte) string {
 	t.Helper()
 	caches, err := os.UserCacheDir()
 	require.NoError(t, err)
+	return cacheOf(caches, name, list)
+}
+
+func cacheOf(caches, name string, list []byte) string {
 	sum := sha256.Sum256(list)
 	return filepath.Join(caches, "adit", name+"-"+hex.EncodeToString(sum[:8]))
 }

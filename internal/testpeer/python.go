@@ -20,3 +20,16 @@ func Python(t testing.TB, name string) string {
 	require.FileExists(t, path, "the Python packages of this test are missing: run make setup")
 	return path
 }
+
+// PythonOf returns that of the package in a folder, for a program that runs at the top of the repository.
+func PythonOf(folder string) (string, error) {
+	list, err := os.ReadFile(filepath.Join(folder, "requirements.txt"))
+	if err != nil {
+		return "", err
+	}
+	caches, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cacheOf(caches, filepath.Base(folder), list), "bin", "python"), nil
+}

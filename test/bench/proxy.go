@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 // proxied are the rows of the DICOMweb proxy. What is read is never in its cache: that is smaller than the study.
@@ -32,6 +33,12 @@ var proxied = []comparison{
 		prepare: readingFromWeb,
 	},
 	{
+		name: "proxy-iter", what: "The same by adit-client 0.52 (`iter_study`) as pydicom's data sets, through the proxy",
+		ours: "`adit serve` in front of Orthanc", theirs: "`iter_study` of dicomweb-client, which it uses, from Orthanc",
+		required: "≥ 0.9×", met: atLeastTimes(0.9),
+		prepare: iterating,
+	},
+	{
 		name: "proxy-qido", what: "A search for 500 studies at `dcmqrscp`, by QIDO-RS through the proxy",
 		ours: "`curl` through `adit serve`", theirs: "`findscu` alone",
 		required: "≥ 0.8×", met: atLeastTimes(0.8),
@@ -39,8 +46,11 @@ var proxied = []comparison{
 	},
 }
 
-// smallCache holds two of the four series of a study.
-var smallCache = []string{"--series-cache", "0.5"}
+// smallCache holds two of the four series of a long study, smallestCache of a short one.
+var (
+	smallCache    = []string{"--series-cache", "0.5"}
+	smallestCache = []string{"--series-cache", "0.12"}
+)
 
 // get is curl of something through the proxy; what it gets is counted with what ADIT spends.
 func (a *aditServer) get(in *room, images int, accept, path string) (sample, error) {
@@ -100,9 +110,8 @@ func comparedToGet(b *bench, in *room, name, accept, path string) (ours, theirs 
 
 const objects = `multipart/related; type="application/dicom"; transfer-syntax=*`
 
-// readingFromWeb compares a retrieve through ADIT with the same one at the server.
-func readingFromWeb(b *bench, in *room) (ours, theirs side, err error) {
-	s := b.sets.long
+// inFrontOfOrthanc serves a study of an Orthanc that is spoken to by DICOMweb alone, which it is there at.
+func (b *bench) inFrontOfOrthanc(in *room, name string, s set, cache []string) (*orthanc, *aditServer, error) {
 	from, err := in.webOrthanc("source")
 	if err != nil {
 		return nil, nil, err
@@ -111,13 +120,18 @@ func readingFromWeb(b *bench, in *room) (ours, theirs side, err error) {
 		return nil, nil, err
 	}
 	dir := filepath.Join(in.dir, "data")
-	adit, err := b.serveIn(in, "proxy-wado-orthanc", dir, dir, smallCache...)
+	adit, err := b.serveIn(in, name, dir, dir, cache...)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := adit.addWeb(
-		in, "source", from.url+"/dicom-web", client.Supports{QIDO: true, WADO: true},
-	); err != nil {
+	return from, adit, adit.addWeb(in, "source", from.url+"/dicom-web", client.Supports{QIDO: true, WADO: true})
+}
+
+// readingFromWeb compares a retrieve through ADIT with the same one at the server.
+func readingFromWeb(b *bench, in *room) (ours, theirs side, err error) {
+	s := b.sets.long
+	from, adit, err := b.inFrontOfOrthanc(in, "proxy-wado-orthanc", s, smallCache)
+	if err != nil {
 		return nil, nil, err
 	}
 	ours = func() (sample, error) {
@@ -130,6 +144,38 @@ func readingFromWeb(b *bench, in *room) (ours, theirs side, err error) {
 		}})
 	}
 	return ours, theirs, nil
+}
+
+// iterated is a program that goes through a study; its arguments: through whom, address, token, study.
+const iterated = `
+import sys
+how, url, token, study = sys.argv[1:]
+if how == "adit":
+    from adit_client import AditClient
+    found = AditClient(server_url=url, auth_token=token).iter_study("WEB", study)
+else:
+    from dicomweb_client import DICOMwebClient
+    found = DICOMwebClient(url=url).iter_study(study)
+print(sum(1 for _ in found))
+`
+
+// iterating compares what a program of Python gets through ADIT with what it gets from the server.
+func iterating(b *bench, in *room) (ours, theirs side, err error) {
+	s := b.sets.ct
+	python, err := testpeer.PythonOf("test/dicomweb")
+	if err != nil {
+		return nil, nil, err
+	}
+	from, adit, err := b.inFrontOfOrthanc(in, "proxy-iter", s, smallestCache)
+	if err != nil {
+		return nil, nil, err
+	}
+	through := func(how, url, token string) side {
+		return func() (sample, error) {
+			return sent(in, s.images, program{nil, python, []string{"-c", iterated, how, url, token, s.study}})
+		}
+	}
+	return through("adit", adit.url, adit.token), through("orthanc", from.url+"/dicom-web", "-"), nil
 }
 
 // searchingByWeb compares a search through ADIT with the C-FIND that it takes. Each turn asks for another list: the
