@@ -14,9 +14,15 @@ import (
 // requirements.txt names. The test must run in that package.
 func Python(t testing.TB, name string) string {
 	t.Helper()
+	return PythonProgram(t, name, "python")
+}
+
+// PythonProgram returns a program that the packages of that environment brought.
+func PythonProgram(t testing.TB, name, program string) string {
+	t.Helper()
 	list, err := os.ReadFile("requirements.txt")
 	require.NoError(t, err)
-	path := filepath.Join(cached(t, name, list), "bin", "python")
+	path := filepath.Join(cached(t, name, list), "bin", program)
 	require.FileExists(t, path, "the Python packages of this test are missing: run make setup")
 	return path
 }

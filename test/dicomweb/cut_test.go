@@ -6,6 +6,8 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -110,6 +112,11 @@ func (w *world) oneSeries(t *testing.T) series {
 // fetch retrieves by Go's client.
 func (w *world) fetch(t *testing.T, at string) (size int64, sum string, err error) {
 	t.Helper()
+	return w.fetchBy(t, client, at)
+}
+
+func (w *world) fetchBy(t *testing.T, client *http.Client, at string) (size int64, sum string, err error) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, http.NoBody)
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Token "+w.token)
@@ -208,7 +215,7 @@ func TestNginx(t *testing.T) {
 		_, code := w.curl(t, shipped+broken)
 		require.NotZero(t, code)
 	}
-	require.Equal(t, http.StatusSwitchingProtocols, w.live(t, shipped))
+	require.Equal(t, http.StatusSwitchingProtocols, w.live(t, client, shipped))
 	old := nginx(t, w.URL, func(conf string) string {
 		return strings.Replace(conf, "proxy_http_version 1.1;", "", 1)
 	})
@@ -221,7 +228,7 @@ func TestNginx(t *testing.T) {
 }
 
 // live opens live events, and returns the status.
-func (w *world) live(t *testing.T, at string) int {
+func (w *world) live(t *testing.T, client *http.Client, at string) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"/api/v1/live", http.NoBody)
 	require.NoError(t, err)
@@ -237,9 +244,71 @@ func (w *world) live(t *testing.T, at string) int {
 	return got.StatusCode
 }
 
+// TestCaddy: so it is with Caddy, by HTTP/1.1 and HTTP/2.
+func TestCaddy(t *testing.T) {
+	w := newWorld(t, []string{dcmtk}, "--trusted-proxies", "127.0.0.1")
+	want, broken := w.oneSeries(t), w.breakingOff(t)
+	at, ca := caddy(t, w.URL)
+	for name, http2 := range map[string]bool{"--http1.1": false, "--http2": true} {
+		t.Run(name, func(t *testing.T) {
+			client := trusting(t, ca, http2)
+			_, sum, err := w.fetchBy(t, client, at+want.path)
+			require.NoError(t, err)
+			require.Equal(t, want.sum, sum)
+			for range 5 {
+				_, _, err = w.fetchBy(t, client, at+broken)
+				require.Error(t, err)
+				_, code := w.curl(t, at+broken, name, "--cacert", ca)
+				require.NotZero(t, code)
+			}
+		})
+	}
+	require.Equal(t, http.StatusSwitchingProtocols, w.live(t, trusting(t, ca, false), at))
+}
+
+// trusting returns a client that trusts a CA, and speaks HTTP/1.1, or HTTP/2 as well.
+func trusting(t *testing.T, ca string, http2 bool) *http.Client {
+	t.Helper()
+	text, err := os.ReadFile(ca)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(text))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: http2}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: process.Deadline, Transport: transport}
+}
+
+// caddy starts one before ADIT, with the settings that we ship. ca is the file of who signed its certificate.
+func caddy(t *testing.T, adit string) (url, ca string) {
+	t.Helper()
+	program := testpeer.PythonProgram(t, "dicomweb", "caddy")
+	text, err := os.ReadFile("../../deploy/proxies/Caddyfile")
+	require.NoError(t, err)
+	dir, port := t.TempDir(), testpeer.Port(t)
+	authority := testpeer.NewAuthority(t)
+	own := authority.Issue(t, "localhost")
+	conf := string(text)
+	for _, change := range [][2]string{
+		{"\nadit.example.org {\n", fmt.Sprintf("\nhttps://localhost:%d {\n\tbind 127.0.0.1\n", port)},
+		{
+			"\t#tls /etc/ssl/adit.example.org.pem /etc/ssl/adit.example.org.key\n",
+			"\ttls " + own.CertificateFile + " " + own.KeyFile + "\n",
+		},
+		{"reverse_proxy 127.0.0.1:8080 {", "reverse_proxy " + strings.TrimPrefix(adit, "http://") + " {"},
+	} {
+		require.Contains(t, conf, change[0])
+		conf = strings.Replace(conf, change[0], change[1], 1)
+	}
+	conf = fmt.Sprintf("{\n\tadmin off\n\tauto_https disable_redirects\n\tstorage file_system %s\n}\n%s", dir, conf)
+	file := filepath.Join(dir, "Caddyfile")
+	require.NoError(t, os.WriteFile(file, []byte(conf), 0o600))
+	testpeer.Start(t, []string{"HOME=" + dir}, port, program, "run", "--adapter", "caddyfile", "--config", file)
+	return fmt.Sprintf("https://localhost:%d", port), authority.File
+}
+
 // What the shipped settings leave to the site.
 var (
-	tls      = regexp.MustCompile(`(?m)^    (listen|ssl_certificate|ssl_certificate_key|server_name) .*\n`)
+	ofSite   = regexp.MustCompile(`(?m)^    (listen|ssl_certificate|ssl_certificate_key|server_name) .*\n`)
 	upstream = regexp.MustCompile(`server 127\.0\.0\.1:8080;`)
 )
 
@@ -251,7 +320,7 @@ func nginx(t *testing.T, adit string, change func(string) string) (url string) {
 	dir, port := t.TempDir(), testpeer.Port(t)
 	require.Regexp(t, upstream, string(text))
 	conf := upstream.ReplaceAllString(string(text), "server "+strings.TrimPrefix(adit, "http://")+";")
-	conf = tls.ReplaceAllString(conf, "")
+	conf = ofSite.ReplaceAllString(conf, "")
 	conf = strings.Replace(conf, "server {\n", fmt.Sprintf("server {\n    listen 127.0.0.1:%d;\n", port), 1)
 	if change != nil {
 		require.NotEqual(t, conf, change(conf))
