@@ -61,7 +61,7 @@ type tokenCreateCmd struct {
 	command.Remote
 	Lifetime    string `enum:"24h,7d,30d,90d,never" default:"30d" help:"24h, 7d, 30d, 90d or never (${default}). never needs a permission."`
 	Description string `placeholder:"TEXT" help:"What the token is for."`
-	Username    string `placeholder:"NAME" help:"Your username, if you have no token yet."`
+	Username    string `placeholder:"NAME" help:"Make it for this user, by their password, whoever has given this command a token. Default: yourself."`
 	Output      string `short:"o" type:"path" placeholder:"FILE" help:"Write the token to this new file, readable by you alone, instead of showing it."`
 }
 
@@ -94,7 +94,10 @@ func (c *tokenCreateCmd) Run(ctx context.Context, io command.Streams) error {
 		)
 	}
 	if c.Output != "" {
-		return c.Say(io, t.Token, "Token %d is in %s.", t.ID, c.Output)
+		return c.Say(io, t.Token, "Token %d of %s is in %s.", t.ID, command.Printable(t.Username), c.Output)
+	}
+	if !c.JSON {
+		fmt.Fprintf(io.Err, "Token %d of %s:\n", t.ID, command.Printable(t.Username))
 	}
 	return c.Say(io, t, "%s", t.Secret)
 }

@@ -64,28 +64,30 @@ func ReadLogin(address string) (l Login, err error) {
 	return l, nil
 }
 
-// AsMyself makes a call. Where the server wants the password for it, or no token is there, it asks the person for the
-// password and makes the call in a session, which ends with it.
+// AsMyself makes a call. Where the server wants the password for it, no token is there, or the flags say whose call it
+// is, it asks that person for the password and makes the call in a session, which ends with it.
 func AsMyself[T any](
 	ctx context.Context, io Streams, r *Remote, call func(*client.Client) (T, error),
 ) (out T, err error) {
 	username := r.User
-	cl, err := r.Client()
-	missing, none := errors.AsType[*noToken](err)
-	switch {
-	case none && username == "" && !term.IsTerminal(int(os.Stdin.Fd())):
-		return out, missing
-	case err != nil && !none:
-		return out, err
-	case !none:
-		if out, err = call(cl); !needsPassword(err) {
+	if username == "" {
+		cl, err := r.Client()
+		missing, none := errors.AsType[*noToken](err)
+		switch {
+		case none && !term.IsTerminal(int(os.Stdin.Fd())):
+			return out, missing
+		case err != nil && !none:
 			return out, err
+		case !none:
+			if out, err = call(cl); !needsPassword(err) {
+				return out, err
+			}
+			session, err := cl.Session(ctx)
+			if err != nil {
+				return out, err
+			}
+			username = session.Username
 		}
-		session, err := cl.Session(ctx)
-		if err != nil {
-			return out, err
-		}
-		username = session.Username
 	}
 	in, err := r.LogIn(ctx, io, username, false)
 	if err != nil {

@@ -32,7 +32,7 @@ type Remote struct {
 	URL       string `name:"url" env:"ADIT_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of the ADIT server (${default})."`
 	Token     string `env:"ADIT_TOKEN" placeholder:"TOKEN" help:"API token. Other users of this machine can read it on a command line; the environment or a file is safer."`
 	TokenFile string `env:"ADIT_TOKEN_FILE" type:"path" placeholder:"FILE" help:"File that holds the API token."`
-	User      string `kong:"-"` // whose password is asked for if there is no token; empty: it is asked as well
+	User      string `kong:"-"` // who gives the command, by their password and no token; empty: whose token it is, or who is asked for
 	DataDir   string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Data directory of a server on this machine, which holds the token of its first start (${default})."`
 
 	OwnPasswordFile string `env:"ADIT_OWN_PASSWORD_FILE" type:"path" placeholder:"FILE" help:"File with your own password, for commands that need it. Default: the command asks for it."`
