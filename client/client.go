@@ -191,7 +191,9 @@ const (
 	CodeMalformed            = "malformed"              // can't be read
 	CodeMethodNotAllowed     = "method_not_allowed"     // Allow says which are
 	CodeMisdirected          = "misdirected"            // not under this name
+	CodeNotAcceptable        = "not_acceptable"         // an answer in this form
 	CodeNotFound             = "not_found"              // or somebody else's
+	CodeNotImplemented       = "not_implemented"        // this ADIT doesn't do it
 	CodePasswordNeeded       = "password_needed"        // what takes the password again
 	CodeServerFailed         = "server_failed"          // a DICOM server refuses, or answers what can't be used
 	CodeServerUnavailable    = "server_unavailable"     // a DICOM server doesn't answer, or is closed
@@ -200,6 +202,7 @@ const (
 	CodeTooMany              = "too_many"               // requests within a time
 	CodeUnauthenticated      = "unauthenticated"        // nobody is logged in
 	CodeUnsupportedMediaType = "unsupported_media_type" // of the body
+	CodeVersionNotSupported  = "version_not_supported"  // of HTTP
 	CodeWebSocketOnly        = "websocket_only"         // the address speaks nothing else
 )
 

@@ -264,10 +264,15 @@ func TestWADOFaults(t *testing.T) {
 			studies[0].Series[0].Instances[0].SOPInstanceUID, 502, "nothing can be read of a series that is not whole"},
 		{studies[2].StudyInstanceUID + "?pseudonym=P1", 200, ""},
 		{studies[5].StudyInstanceUID + "?pseudonym=P1", 409, "belongs to another patient of this project"},
+		{studies[2].StudyInstanceUID + "?pseudonym=P2", 409, "already has another pseudonym in this project"},
 	} {
 		got := s.send("GET", "/dicom-web/PACS/studies/"+c.path, "")
 		require.Equal(t, c.status, got.StatusCode, "%s: %.300s", c.path, got.body)
 		require.Contains(t, got.body, c.words)
+		if c.status != 200 {
+			require.NotContains(t, got.body, " --", "flags are the command line's")
+			require.NotContains(t, got.body, "(--", "flags are the command line's")
+		}
 	}
 }
 

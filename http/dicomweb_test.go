@@ -3,9 +3,11 @@
 package http_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	nethttp "net/http"
 	"net/url"
@@ -19,6 +21,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/people"
 )
 
 // prefixes are those of QIDO-RS.
@@ -151,6 +154,63 @@ func TestQIDO(t *testing.T) {
 	s.qido("/dicom-web/NOBODY/studies", 404)
 	s.qido("/api/dicom-web/NOBODY/qidors/studies", 404)
 	require.Zero(t, p.Recorder().Log().Open)
+}
+
+// TestDICOMwebRefusals: each refusal has a kind of its own, and says what helps here. A program is told that it may give a
+// password, and a page is not: its browser would ask the person for one.
+func TestDICOMwebRefusals(t *testing.T) {
+	study := phantom.DemoStudies()[0]
+	s, _ := searchSite(t, []*phantom.Study{study})
+	server, err := s.client.Servers.Get(t.Context(), "PACS")
+	require.NoError(t, err)
+	poor := "Token " + s.reader("poor", server.ID, people.DICOMwebRetrieve)
+	at := "/dicom-web/PACS/studies/" + study.StudyInstanceUID
+	one := at + "/series/" + study.Series[0].SeriesInstanceUID + "/instances/" + study.Series[0].Instances[0].SOPInstanceUID
+	for _, c := range []struct {
+		method, path, header, value string
+		status                      int
+		code, words                 string
+	}{
+		{"GET", at, "Accept", "text/html", 406, client.CodeNotAcceptable, "multipart/related"},
+		{"GET", "/dicom-web/PACS/studies", "Accept", "text/html", 406, client.CodeNotAcceptable, "application/dicom+json"},
+		{"GET", one + "/thumbnail", "Accept", "*/*", 501, client.CodeNotImplemented, "makes no pictures"},
+		{"GET", at + "/nonsense", "Accept", "*/*", 404, client.CodeNotFound, "/dicom-web/PACS/studies?PatientID="},
+		{"DELETE", at, "Accept", "*/*", 405, client.CodeMethodNotAllowed, "GET searches and retrieves"},
+		{"GET", at, "Authorization", poor, 403, client.CodeForbidden, "Give a pseudonym (the parameter pseudonym)"},
+		{"GET", at + "/metadata", "Authorization", poor, 403, client.CodeForbidden, "Give a pseudonym (the parameter pseudonym)"},
+	} {
+		p := s.send(c.method, c.path, "", c.header, c.value).problem(t)
+		require.Equal(t, []any{c.status, c.code}, []any{p.Status, p.Code}, c.path)
+		require.Contains(t, p.Detail, c.words, c.path)
+		require.NotContains(t, p.Detail, "/api/docs", c.path)
+	}
+	got := s.oneZero(at).problem(t)
+	require.Equal(t, []any{505, client.CodeVersionNotSupported}, []any{got.Status, got.Code})
+	const basic = `Basic realm="ADIT, with an API token as the password", charset="UTF-8"`
+	for _, path := range []string{at, "/api/dicom-web/PACS/wadors/studies/1.2", "/dicom-web/PACS/studies"} {
+		refused := s.send("GET", path, "", "Authorization", "")
+		require.Equal(t, []string{`Token realm="ADIT"`, basic}, refused.Header.Values("WWW-Authenticate"), path)
+		for _, header := range []string{"Sec-Fetch-Mode", "Referer", "Origin"} {
+			refused = s.send("GET", path, "", "Authorization", "", header, s.url)
+			require.Equal(t, []string{`Token realm="ADIT"`}, refused.Header.Values("WWW-Authenticate"), path)
+		}
+	}
+}
+
+// oneZero sends a request by HTTP/1.0.
+func (s *site) oneZero(path string) reply {
+	s.t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(s.t, err)
+	defer func() { _ = c.Close() }()
+	_, err = fmt.Fprintf(c, "GET %s HTTP/1.0\r\nHost: localhost\r\nAuthorization: Token %s\r\n\r\n", path, s.token)
+	require.NoError(s.t, err)
+	got, err := nethttp.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(s.t, err)
+	defer func() { _ = got.Body.Close() }()
+	body, err := io.ReadAll(got.Body)
+	require.NoError(s.t, err)
+	return reply{got, string(body)}
 }
 
 // TestQIDOPages: pages are parts of one list, which the PACS is asked for once; none is missing and none comes twice.

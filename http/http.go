@@ -106,9 +106,12 @@ func probes(r chi.Router, ready func(context.Context) error) {
 }
 
 func nothingHere(w http.ResponseWriter, r *http.Request) {
-	problem.Refuse(
-		w, r, http.StatusNotFound, "There is nothing at this address; /api/docs describes what there is.",
-	)
+	words := "There is nothing at this address; /api/docs describes what there is."
+	if isDICOMweb(r.URL.EscapedPath()) {
+		words = "There is nothing at this address. Below " + dicomweb.Plain + " are the paths of DICOMweb (PS3.18), as in " +
+			"/dicom-web/PACS/studies?PatientID=4711."
+	}
+	problem.Refuse(w, r, http.StatusNotFound, words)
 }
 
 // otherMethod tells which methods an address takes, to one who used another.
@@ -128,6 +131,13 @@ func otherMethod(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if isDICOMweb(r.URL.EscapedPath()) {
+		problem.Refuse(
+			w, r, http.StatusMethodNotAllowed,
+			"This address of DICOMweb does not support the method: GET searches and retrieves, POST stores.",
+		)
 		return
 	}
 	route.RefuseMethod(w, r)

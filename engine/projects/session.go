@@ -92,9 +92,8 @@ func (svc *Service) link(ctx context.Context, of db.PseudonymOfParams, derived s
 	if err == nil && s.Pseudonym != "" && known != s.Pseudonym {
 		return "", fault.Permanent(
 			"The patient of study %s already has another pseudonym in this project, so it was not sent under the "+
-				"one given; "+
-				"let ADIT choose the pseudonym (--pseudonymize), or use another project. Anyone who may see the project's "+
-				"linkage table can find the pseudonym there.", s.UID,
+				"one given; use the patient's, which whoever may see the project's linkage table finds there, or another "+
+				"project. A transfer can also leave the pseudonym to ADIT.", s.UID,
 		)
 	}
 	return known, err

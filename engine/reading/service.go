@@ -6,6 +6,8 @@ package reading
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -169,7 +171,9 @@ func (svc *Service) open(ctx context.Context, user people.User, node nodes.DICOM
 		}
 	}
 	if w.Pseudonym == "" {
-		err = svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.TransferUnpseudonymized}})
+		err = pseudonymInstead(
+			svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.TransferUnpseudonymized}}),
+		)
 	} else {
 		err = r.pin(ctx)
 	}
@@ -177,6 +181,17 @@ func (svc *Service) open(ctx context.Context, user people.User, node nodes.DICOM
 		return nil, err
 	}
 	return r, nil
+}
+
+// pseudonymInstead tells who lacks the permission what to do about it themselves.
+func pseudonymInstead(err error) error {
+	if denied, ok := errors.AsType[*people.Denied](err); ok && !denied.Locked {
+		return &people.Denied{Reason: fmt.Sprintf(
+			"give a pseudonym (the parameter pseudonym), under which everything is de-identified: your groups lack the "+
+				"permission %q, without which nothing goes out as it is", people.TransferUnpseudonymized,
+		)}
+	}
+	return err
 }
 
 // pin finds out by which profile and which key everything is de-identified, as for a new job.

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 
@@ -80,6 +81,9 @@ func (p proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		told = problem.New(http.StatusBadRequest, told.Detail)
 		told.Errors = fields
 	}
+	if !ofPage(r) {
+		told.OfferBasic()
+	}
 	if !p.original {
 		problem.Write(w, r, told)
 		return
@@ -97,6 +101,14 @@ func (p proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(told.Status)
 	_, _ = w.Write(body) // the caller has gone
+}
+
+// ofPage reports whether a page in a browser sent a request: asked for a password, that would ask the person for one,
+// who is to log in at ADIT and knows no token.
+func ofPage(r *http.Request) bool {
+	return slices.ContainsFunc([]string{"Sec-Fetch-Mode", "Origin", "Referer"}, func(name string) bool {
+		return r.Header.Get(name) != ""
+	})
 }
 
 // aeTitle is that of the path.

@@ -36,6 +36,8 @@ const (
 // Problem is a client.Problem in the shape that huma writes.
 type Problem struct {
 	client.Problem
+
+	basic bool // the caller may say who they are by a password, too
 }
 
 // GetStatus is asked for by huma.
@@ -52,6 +54,9 @@ func (p *Problem) GetHeaders() http.Header {
 	}
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Token realm="ADIT"`)
+		if p.basic {
+			h.Add("WWW-Authenticate", `Basic realm="ADIT, with an API token as the password", charset="UTF-8"`)
+		}
 	}
 	return h
 }
@@ -64,14 +69,16 @@ var codes = map[int]string{
 	http.StatusBadRequest:   client.CodeMalformed,
 	http.StatusUnauthorized: client.CodeUnauthenticated, http.StatusForbidden: client.CodeForbidden,
 	http.StatusNotFound: client.CodeNotFound, http.StatusMethodNotAllowed: client.CodeMethodNotAllowed,
-	http.StatusConflict: client.CodeConflict, http.StatusPreconditionFailed: client.CodeChangedMeanwhile,
+	http.StatusNotAcceptable: client.CodeNotAcceptable,
+	http.StatusConflict:      client.CodeConflict, http.StatusPreconditionFailed: client.CodeChangedMeanwhile,
 	http.StatusRequestTimeout: client.CodeTimeout, http.StatusRequestEntityTooLarge: client.CodeTooLarge,
 	http.StatusUnsupportedMediaType: client.CodeUnsupportedMediaType,
 	http.StatusMisdirectedRequest:   client.CodeMisdirected,
 	http.StatusUnprocessableEntity:  client.CodeInvalid,
 	http.StatusUpgradeRequired:      client.CodeWebSocketOnly,
 	http.StatusTooManyRequests:      client.CodeTooMany, http.StatusBadGateway: client.CodeServerFailed,
-	http.StatusServiceUnavailable: client.CodeBusy,
+	http.StatusServiceUnavailable: client.CodeBusy, http.StatusNotImplemented: client.CodeNotImplemented,
+	http.StatusHTTPVersionNotSupported: client.CodeVersionNotSupported,
 }
 
 // New says something under a status, whose kind of problem it gets.
@@ -80,7 +87,7 @@ func New(status int, detail string) *Problem {
 	if !ok {
 		code = client.CodeInternal
 	}
-	p := &Problem{client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
+	p := &Problem{Problem: client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
 	return p.Kind(code)
 }
 
@@ -93,6 +100,12 @@ func (p *Problem) Kind(code string) *Problem {
 // Retry says after which time the caller may try again.
 func (p *Problem) Retry(after time.Duration) *Problem {
 	p.RetryAfter = after
+	return p
+}
+
+// OfferBasic has a caller who is not known asked for a user and a password as well: some programs send none before.
+func (p *Problem) OfferBasic() *Problem {
+	p.basic = true
 	return p
 }
 
