@@ -305,6 +305,7 @@ func TestSTOWAnswers(t *testing.T) {
 		stored   map[string]int
 		failed   map[string]int
 		others   []int
+		say      string // the first comment
 	}{
 		"one is refused": {
 			m:     pacs.Misbehave{Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{uid(1): 0xA900}}},
@@ -374,10 +375,12 @@ func TestSTOWAnswers(t *testing.T) {
 		"one ends early": {
 			parts: []string{cut, three[1]}, status: 202,
 			stored: map[string]int{uid(1): 0}, failed: map[string]int{uid(0): 0xC000},
+			say: "It is cut off: it ends before its data does.",
 		},
 		"nothing listens": {
 			change: func(c *client.ServerSettings) { c.Port = 1 },
-			parts:  three, status: 409, failed: map[string]int{uid(0): 0x0110, uid(1): 0x0110, uid(2): 0x0110},
+			parts:  three, status: 503, say: "The server accepts no connection of ADIT's now.",
+			failed: map[string]int{uid(0): 0x0110, uid(1): 0x0110, uid(2): 0x0110},
 		},
 		"the server breaks off at one": {
 			m:     pacs.Misbehave{Store: pacs.StoreFaults{AbortAtObject: 1}},
@@ -408,7 +411,11 @@ func TestSTOWAnswers(t *testing.T) {
 				if prefix == "original" {
 					status = 200
 				}
-				got, _ := s.stow(path, status, storeBody(c.parts...))
+				got, answer := s.stow(path, status, storeBody(c.parts...))
+				require.Equal(t, status == 503, answer.Header.Get("Retry-After") != "")
+				if c.say != "" {
+					require.Equal(t, c.say, got.comments[0])
+				}
 				for _, m := range []*map[string]int{&c.stored, &c.failed} {
 					if *m == nil {
 						*m = map[string]int{}
@@ -476,6 +483,9 @@ func TestSTOWRights(t *testing.T) {
 		token := s.member(name, c.server, c.permissions...)
 		got, _ := s.stow("/dicom-web/PACS/studies", c.want, both, "Authorization", "Token "+token)
 		require.Equal(t, c.failed, got.failed, name)
+		for _, comment := range got.comments {
+			require.Equal(t, "Needs Patient Identity Removed YES, or transfer_unpseudonymized.", comment)
+		}
 		stored += len(got.stored)
 	}
 	require.Equal(t, 3, stored)

@@ -28,12 +28,19 @@ type Object struct {
 	Warning                   uint16 // Warning Reason (0008,1196) of one that was stored; 0: none
 	Failure                   uint16 // Failure Reason (0008,1197) of one that was not (PS3.18 I.2.2)
 	Comment                   string // the same in at most 64 characters, without a word of the object
+	Away                      bool   // the server can't be reached now, and that is all
 }
 
 // Report is what became of all.
 type Report struct {
 	Stored, Failed []Object
 	Others         []Object // that could not be read so far as to name them: they have no UIDs
+}
+
+// Away reports whether nothing was stored for no other reason than that the server can't be reached now.
+func (r Report) Away() bool {
+	return len(r.Stored)+len(r.Others) == 0 && len(r.Failed) > 0 &&
+		!slices.ContainsFunc(r.Failed, func(o Object) bool { return !o.Away })
 }
 
 // MaxObjects bounds those of one request.
@@ -74,30 +81,32 @@ type kind struct{ class, syntax string }
 type verdict struct {
 	failure dimse.Status
 	comment string
+	away    bool // the server can't be reached now
 }
 
 // Why objects are not stored.
 var (
-	notTaken     = verdict{dimse.RefusedSOPClass, "The server does not take this SOP class."}
-	otherSyntax  = verdict{0xC122, "The server does not take this transfer syntax."}
-	refusedClass = verdict{dimse.RefusedSOPClass, "ADIT is set not to send this SOP class to the server."}
-	otherStudy   = verdict{0xA901, "It is of another study than the one in the path."}
-	twice        = verdict{dimse.DuplicateSOPInstance, "It is in this request twice."}
-	identified   = verdict{dimse.RefusedNotAuthorized, "You may store only what says that its patient was removed."}
-	unreadable   = verdict{dimse.CannotUnderstand, "It is no DICOM object with file meta information."}
-	unnamed      = verdict{dimse.CannotUnderstand, "It lacks a valid UID of class, study, series or instance."}
-	notDICOM     = verdict{dimse.CannotUnderstand, "The part's Content-Type is not application/dicom."}
-	damaged      = verdict{dimse.CannotUnderstand, "It is damaged."}
-	cut          = verdict{dimse.ProcessingFailure, "The request broke off within it."}
-	tooMany      = verdict{dimse.OutOfResources, "The request has too many objects; send several."}
-	full         = verdict{dimse.OutOfResources, "The server has no room now; try again later."}
-	silent       = verdict{dimse.ProcessingFailure, "The server did not answer in time."}
-	brokeOff     = verdict{dimse.ProcessingFailure, "The server broke off."}
-	away         = verdict{dimse.ProcessingFailure, "The server accepts no connection of ADIT's now."}
-	otherAnswer  = verdict{dimse.ProcessingFailure, "The server acknowledged another instance."}
-	thereAlready = verdict{dimse.DuplicateSOPInstance, "The server says that it has it already."}
-	notSaid      = verdict{dimse.ProcessingFailure, "The server does not say that it stored it."}
-	notTakenDown = verdict{dimse.ProcessingFailure, "ADIT's audit log can't be written now."}
+	notTaken     = verdict{failure: dimse.RefusedSOPClass, comment: "The server does not take this SOP class."}
+	otherSyntax  = verdict{failure: 0xC122, comment: "The server does not take this transfer syntax."}
+	refusedClass = verdict{failure: dimse.RefusedSOPClass, comment: "ADIT is set not to send this SOP class to the server."}
+	otherStudy   = verdict{failure: 0xA901, comment: "It is of another study than the one in the path."}
+	twice        = verdict{failure: dimse.DuplicateSOPInstance, comment: "It is in this request twice."}
+	identified   = verdict{failure: dimse.RefusedNotAuthorized, comment: "Needs Patient Identity Removed YES, or transfer_unpseudonymized."}
+	unreadable   = verdict{failure: dimse.CannotUnderstand, comment: "It is no DICOM object with file meta information."}
+	unnamed      = verdict{failure: dimse.CannotUnderstand, comment: "It lacks a valid UID of class, study, series or instance."}
+	notDICOM     = verdict{failure: dimse.CannotUnderstand, comment: "The part's Content-Type is not application/dicom."}
+	damaged      = verdict{failure: dimse.CannotUnderstand, comment: "It is damaged."}
+	tooShort     = verdict{failure: dimse.CannotUnderstand, comment: "It is cut off: it ends before its data does."}
+	cut          = verdict{failure: dimse.ProcessingFailure, comment: "The request broke off within it."}
+	tooMany      = verdict{failure: dimse.OutOfResources, comment: "The request has too many objects; send several."}
+	full         = verdict{failure: dimse.OutOfResources, comment: "The server has no room now; try again later."}
+	silent       = verdict{failure: dimse.ProcessingFailure, comment: "The server did not answer in time."}
+	brokeOff     = verdict{failure: dimse.ProcessingFailure, comment: "The server broke off."}
+	away         = verdict{failure: dimse.ProcessingFailure, comment: "The server accepts no connection of ADIT's now."}
+	otherAnswer  = verdict{failure: dimse.ProcessingFailure, comment: "The server acknowledged another instance."}
+	thereAlready = verdict{failure: dimse.DuplicateSOPInstance, comment: "The server says that it has it already."}
+	notSaid      = verdict{failure: dimse.ProcessingFailure, comment: "The server does not say that it stored it."}
+	notTakenDown = verdict{failure: dimse.ProcessingFailure, comment: "ADIT's audit log can't be written now."}
 )
 
 const (
@@ -155,7 +164,7 @@ func (s *Storing) Take(r io.Reader) error {
 		case errors.Is(err, stream.ErrNotPart10):
 			s.other(unreadable)
 		default:
-			s.other(damaged)
+			s.other(p.faulty(err))
 		}
 		return p.err
 	}
@@ -219,7 +228,7 @@ func (s *Storing) send(q *queued, obj *stream.Object) error {
 	if err != nil {
 		b.Free()
 		s.svc.Credit.Give(door.CreditUnit)
-		s.fail(q, q.unread())
+		s.fail(q, q.unread(err))
 		return q.came.err
 	}
 	s.svc.Credit.Give(door.CreditUnit - kept)
@@ -241,10 +250,18 @@ func (s *Storing) pass(q *queued, data io.Reader, finish func()) error {
 	return q.came.err
 }
 
-// unread is why an object is not stored that can't be read to its end.
-func (q *queued) unread() verdict {
+// unread is why an object is not stored that can't be read to its end, by the error that it was met with.
+func (q *queued) unread(err error) verdict {
 	if q.came.err != nil {
 		return cut
+	}
+	return q.came.faulty(err)
+}
+
+// faulty is why an object is not stored that is not as it should be.
+func (p *part) faulty(err error) verdict {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return tooShort
 	}
 	return damaged
 }
@@ -328,7 +345,7 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 	var noContexts *dimse.NoContextsError
 	switch {
 	case errors.As(err, &refused):
-		return verdict{refused.Status, notSaid.comment}
+		return verdict{failure: refused.Status, comment: notSaid.comment}
 	case errors.As(err, &noContext) && status == otherSyntax.failure:
 		return otherSyntax
 	case errors.As(err, &noContext), errors.As(err, &noContexts):
@@ -336,7 +353,7 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 	case errors.Is(err, sink.ErrOtherInstance):
 		return otherAnswer
 	case err != nil && q.sent != nil && q.sent.err != nil:
-		return q.unread()
+		return q.unread(q.sent.err)
 	case err != nil:
 		return s.failed(err)
 	}
@@ -354,10 +371,10 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 	case dimse.AlreadyThere:
 		return thereAlready
 	case dimse.BackOff:
-		s.given = &verdict{status, full.comment}
+		s.given = &verdict{failure: status, comment: full.comment}
 		return *s.given
 	}
-	return verdict{status, refusedByThem}
+	return verdict{failure: status, comment: refusedByThem}
 }
 
 func (q *queued) object() Object {
@@ -383,7 +400,9 @@ func (s *Storing) failed(err error) verdict {
 	switch {
 	case ok && own.Full, fault.WebBusy(err):
 		why = full
-	case fault.Unreachable(err), fault.NeedsSettings(err), fault.DatabaseTrouble(err) != nil:
+	case fault.NeedsSettings(err):
+	case fault.Unreachable(err), fault.DatabaseTrouble(err) != nil:
+		why.away = true
 	case fault.SaidNothing(err):
 		why = silent
 	case fault.PeerFailed(err):
@@ -413,7 +432,7 @@ func (s *Storing) fail(q *queued, why verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := q.object()
-	o.Failure, o.Comment = uint16(why.failure), why.comment
+	o.Failure, o.Comment, o.Away = uint16(why.failure), why.comment, why.away
 	s.report.Failed = append(s.report.Failed, o)
 	if q.sums != nil {
 		q.sums.failed++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -263,13 +264,22 @@ func (p proxy) report(w http.ResponseWriter, title string, report store.Report) 
 		panic(err) // it is not nested so deep
 	}
 	if !p.original {
-		w.WriteHeader(statusOf(report, warned))
+		status := statusOf(report, warned)
+		if status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", strconv.Itoa(int(awayRetry/time.Second)))
+		}
+		w.WriteHeader(status)
 	}
 	_, _ = w.Write(body) // the caller has gone
 }
 
+// awayRetry is after which time a request may be sent again that found the server away.
+const awayRetry = 30 * time.Second
+
 func statusOf(report store.Report, warned bool) int {
 	switch {
+	case report.Away():
+		return http.StatusServiceUnavailable
 	case len(report.Stored) == 0:
 		return http.StatusConflict
 	case warned || len(report.Failed) > 0 || len(report.Others) > 0:
