@@ -57,7 +57,8 @@ func assignments(p *rules.Profile, sub *Subject) (list []assignment) {
 		add(dict.ClinicalTrialSubjectID, sub.Pseudonym)
 	}
 	add(dict.PatientIdentityRemoved, "") // as claimed
-	add(dict.DeidentificationMethod, p.Name+" "+p.Version+`\`+p.Hash)
+	// The hash is as long as a value may be. At the end it could be padded, which pydicom counts as too long.
+	add(dict.DeidentificationMethod, p.Hash+`\`+p.Name+" "+p.Version)
 	add(dict.DeidentificationMethodCodeSequence, "")
 	add(dict.LongitudinalTemporalInformationModified, "") // by what became of dates
 	return list

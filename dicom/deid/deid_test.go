@@ -135,7 +135,7 @@ func TestDefaultProfile(t *testing.T) {
 	}
 	require.Equal(t, []string{"113100", "113105", "113107", "113108", "113111"}, codes)
 	p, _ := BuiltinProfile(DefaultProfile)
-	require.Equal(t, []string{"adit-default 1", p.Hash()}, got.Strings(dict.DeidentificationMethod))
+	require.Equal(t, []string{p.Hash(), "adit-default 1"}, got.Strings(dict.DeidentificationMethod))
 	px, _ := got.Get(dict.PixelData)
 	require.Equal(t, []byte{1, 2, 3, 4}, px.Value)
 }

@@ -3,6 +3,7 @@
 package deid
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -143,7 +144,7 @@ func TestMethodCodesWithoutPseudonym(t *testing.T) {
 // TestMethodTexts: earlier values of De-identification Method stay as far as they tell of methods.
 func TestMethodTexts(t *testing.T) {
 	p, _ := BuiltinProfile(DefaultProfile)
-	ours := []string{"adit-default 1", p.Hash()}
+	ours := []string{p.Hash(), "adit-default 1"}
 	hash := strings.Repeat("0123456789abcdef", 4)
 	for _, c := range []struct {
 		value string
@@ -159,7 +160,8 @@ func TestMethodTexts(t *testing.T) {
 		{"19560412 P-4711", nil},
 		{`adit 1\` + hash, []string{"adit 1", hash}},
 		{`meierschmidt 1\` + hash, []string{hash}},
-		{`adit-default 1\` + p.Hash(), nil},
+		{`adit-default 1\` + p.Hash(), nil}, // as it was written once
+		{p.Hash() + `\adit-default 1`, nil},
 		{strings.Repeat("removed attributes ", 8), []string{"removed attributes removed attributes removed attributes removed"}},
 		{strings.ToUpper(hash), nil},
 	} {
@@ -167,6 +169,10 @@ func TestMethodTexts(t *testing.T) {
 		d.Set(dict.DeidentificationMethod, strings.Split(c.value, `\`)...)
 		got := through(t, session(t, DefaultProfile), d)
 		require.Equal(t, append(c.want, ours...), got.Strings(dict.DeidentificationMethod), c.value)
+		written, _ := got.Get(dict.DeidentificationMethod)
+		for value := range bytes.SplitSeq(written.Value, []byte(`\`)) {
+			require.LessOrEqual(t, len(value), 64, "with its padding")
+		}
 		again := through(t, sessionOf(t, got), got)
 		require.Equal(t, append(c.want, ours...), again.Strings(dict.DeidentificationMethod), "a second time: "+c.value)
 	}
