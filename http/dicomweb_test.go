@@ -213,6 +213,83 @@ func (s *site) oneZero(path string) reply {
 	return reply{got, string(body)}
 }
 
+// TestQIDOModalities: where a PACS does not say of which modalities a study is, its series do, as far as a bound; what
+// they say is told. Where that was not done, the answer says so.
+func TestQIDOModalities(t *testing.T) {
+	of := func(seed uint64, kinds ...phantom.Kind) *phantom.Study {
+		spec := phantom.StudySpec{Patient: phantom.Patient{ID: fmt.Sprintf("KINDS-%d", seed), Name: "Kinds^All"}}
+		for _, k := range kinds {
+			spec.Series = append(spec.Series, phantom.SeriesSpec{Kind: k, Instances: 2, Rows: 16, Columns: 16})
+		}
+		return phantom.New(seed, spec)
+	}
+	few := []*phantom.Study{of(930, phantom.CT), of(931, phantom.MR), of(932, phantom.CT, phantom.MR), of(933, phantom.MR)}
+	var many []*phantom.Study
+	for i := range uint64(203) {
+		many = append(many, of(1000+i, phantom.CT))
+	}
+	mute := []dict.Tag{dict.ModalitiesInStudy, dict.NumberOfStudyRelatedSeries, dict.NumberOfStudyRelatedInstances}
+	for name, c := range map[string]struct {
+		studies []*phantom.Study
+		faults  pacs.FindFaults
+		queries map[string]int // with the studies that are found
+		finds   int            // at most, for each
+		warns   bool
+	}{
+		"said": {few, pacs.FindFaults{}, map[string]int{"MR": 3, "CT": 2, "CT,MR": 4, "US": 0}, 2, false},
+		"left out": {few, pacs.FindFaults{
+			IgnoreKeys: mute, Study: pacs.ListFaults{OmitKeys: mute},
+		}, map[string]int{"MR": 3, "ct": 2, "CT,MR": 4, "US": 0, "M*": 3}, 2 + len(few), false},
+		"empty": {few, pacs.FindFaults{
+			IgnoreKeys: mute, Answers: map[dict.Tag][]string{dict.ModalitiesInStudy: {}},
+		}, map[string]int{"MR": 3}, 1 + len(few), false},
+		"too many": {many, pacs.FindFaults{
+			IgnoreKeys: mute, Study: pacs.ListFaults{OmitKeys: mute},
+		}, map[string]int{"MR": 3}, 201, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := pacs.Start(pacs.Config{AETitle: "PACS", Studies: c.studies, Misbehave: pacs.Misbehave{Find: c.faults}})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, p.Close()) })
+			s := newSite(t)
+			s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = "127.0.0.1", p.Port() })
+			for wanted, found := range c.queries {
+				before := len(p.Recorder().Log().Finds)
+				rows, got := s.qido("/dicom-web/PACS/studies?ModalitiesInStudy="+wanted, 200)
+				require.Len(t, rows, found, wanted)
+				require.LessOrEqual(t, len(p.Recorder().Log().Finds)-before, c.finds, wanted)
+				require.Equal(t, c.warns, strings.Contains(got.Header.Get("Warning"), "ModalitiesInStudy"), wanted)
+				for _, row := range rows {
+					if c.warns {
+						continue
+					}
+					require.NotEmpty(t, row.text(dict.ModalitiesInStudy))
+					series := row.text(dict.NumberOfStudyRelatedSeries)
+					require.Contains(t, []string{"1", "2"}, series)
+					require.Equal(t, map[string]string{"1": "2", "2": "4"}[series], row.text(dict.NumberOfStudyRelatedInstances))
+				}
+			}
+			if c.warns {
+				return
+			}
+			rows, _ := s.qido("/dicom-web/PACS/series?PatientID=KINDS-932&ModalitiesInStudy=MR", 200)
+			require.Len(t, rows, 2)
+			rows, _ = s.qido("/dicom-web/PACS/series?PatientID=KINDS-930&ModalitiesInStudy=MR", 200)
+			require.Empty(t, rows)
+			ct := c.studies[0]
+			at := "/dicom-web/PACS/studies/" + ct.StudyInstanceUID + "/series"
+			for path, found := range map[string]int{
+				at + "?ModalitiesInStudy=MR": 0, at + "?PatientID=KINDS-930": 1, at + "?PatientID=nobody": 0,
+				at + "/" + ct.Series[0].SeriesInstanceUID + "/instances?Modality=MR": 0,
+				at + "/" + ct.Series[0].SeriesInstanceUID + "/instances?Modality=CT": 2,
+			} {
+				rows, _ := s.qido(path, 200)
+				require.Len(t, rows, found, path)
+			}
+		})
+	}
+}
+
 // TestQIDOPages: pages are parts of one list, which the PACS is asked for once; none is missing and none comes twice.
 func TestQIDOPages(t *testing.T) {
 	var studies []*phantom.Study

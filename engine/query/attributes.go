@@ -59,7 +59,7 @@ const (
 type FoundAttributes struct {
 	Answers  []*stream.DataSet
 	Cut      bool       // there is more than MaxAnswers, or the server doesn't tell all
-	Unheeded []dict.Tag // keys that the server does not know: it answers whatever they are
+	Unheeded []dict.Tag // keys that the server does not know, and that not all answers were matched by
 }
 
 // Attributes lists what matches, each once and always in the same order. It takes the permission to query by DICOMweb,
@@ -217,18 +217,24 @@ type collecting struct {
 func (c *collecting) run(ctx context.Context) error {
 	s := c.search
 	if s.Level == Studies {
-		return c.ask(ctx, Studies, "", "", "", c.take)
+		if err := c.ask(ctx, Studies, "", "", "", c.take); err != nil {
+			return err
+		}
+		c.sort() // the newest are looked into first
+		var err error
+		c.Answers, err = c.ofModalities(ctx, c.Answers)
+		return err
 	}
 	patientless := !nodes.NeedsPatient(c.a.Node.Server)
-	if s.StudyInstanceUID != "" && patientless {
+	if s.StudyInstanceUID != "" && patientless && !c.matches(Studies) {
 		return c.below(ctx, s.StudyInstanceUID, "")
 	}
-	var studies [][2]string // UID and patient
+	var studies []*stream.DataSet
 	seen := map[string]bool{}
 	err := c.ask(ctx, Studies, s.StudyInstanceUID, "", "", func(ds *stream.DataSet) bool {
 		uid := ds.String(dict.StudyInstanceUID)
 		if !seen[uid] {
-			studies = append(studies, [2]string{uid, ds.String(dict.PatientID)})
+			studies = append(studies, ds)
 			seen[uid] = true
 		}
 		return len(studies) <= maxManyStudies
@@ -241,9 +247,15 @@ func (c *collecting) run(ctx context.Context) error {
 			"more than %d studies match; narrow the search, or search for studies first", maxManyStudies,
 		)}
 	}
-	slices.SortFunc(studies, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	if studies, err = c.ofModalities(ctx, studies); err != nil {
+		return err
+	}
+	slices.SortFunc(studies, func(a, b *stream.DataSet) int {
+		return strings.Compare(a.String(dict.StudyInstanceUID), b.String(dict.StudyInstanceUID))
+	})
 	for _, study := range studies {
-		if err := c.below(ctx, study[0], study[1]); err != nil || c.full() {
+		err := c.below(ctx, study.String(dict.StudyInstanceUID), study.String(dict.PatientID))
+		if err != nil || c.full() {
 			return err
 		}
 	}
@@ -256,11 +268,11 @@ func (c *collecting) below(ctx context.Context, study, patient string) error {
 	switch {
 	case s.Level == Series:
 		return c.ask(ctx, Series, study, "", patient, c.take)
-	case s.SeriesInstanceUID != "":
+	case s.SeriesInstanceUID != "" && !c.matches(Series):
 		return c.ask(ctx, Instances, study, s.SeriesInstanceUID, patient, c.take)
 	}
 	var series []string
-	err := c.ask(ctx, Series, study, "", patient, func(ds *stream.DataSet) bool {
+	err := c.ask(ctx, Series, study, s.SeriesInstanceUID, patient, func(ds *stream.DataSet) bool {
 		if uid := ds.String(dict.SeriesInstanceUID); fault.ValidUID(uid) && !slices.Contains(series, uid) {
 			series = append(series, uid)
 		}
@@ -272,6 +284,16 @@ func (c *collecting) below(ctx context.Context, study, patient string) error {
 		}
 	}
 	return err
+}
+
+// matches reports whether a key is of a level.
+func (c *collecting) matches(at Level) bool {
+	for key := range c.search.Match.All() {
+		if c.search.levelOf(key.Tag) == at {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *collecting) full() bool { return len(c.Answers) >= MaxAnswers }
@@ -375,7 +397,8 @@ func (c *collecting) query(
 	return answers, true, nil
 }
 
-// fits filters again by every key that an answer holds: some servers ignore those that they don't know.
+// fits filters again by every key that an answer holds: some servers ignore those that they don't know. What they don't
+// tell is taken down.
 func (c *collecting) fits(id, answer *stream.DataSet) bool {
 	for key := range id.All() {
 		wanted := id.Strings(key.Tag)
@@ -383,7 +406,7 @@ func (c *collecting) fits(id, answer *stream.DataSet) bool {
 			key.Tag == dict.SpecificCharacterSet {
 			continue
 		}
-		if !answer.Has(key.Tag) {
+		if !answer.Has(key.Tag) || key.Tag == dict.ModalitiesInStudy && !tellsModalities(answer) {
 			if !slices.Contains(c.Unheeded, key.Tag) && key.VR != dict.UI {
 				c.Unheeded = append(c.Unheeded, key.Tag)
 			}

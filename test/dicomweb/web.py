@@ -22,6 +22,11 @@ def search():
     assert {Dataset.from_json(s).StudyInstanceUID for s in found} >= set(studies), "pages are no list"
     one = client.search_for_studies(search_filters={"PatientID": patients[0]}, fields=["StudyDescription"])
     assert {Dataset.from_json(s).PatientID for s in one} == {patients[0]}
+    for wanted in {d.Modality for d in stored.values()}:  # which dcmqrscp does not know of studies
+        found = client.search_for_studies(search_filters={"PatientID": "PHANTOM-*", "ModalitiesInStudy": wanted})
+        assert {Dataset.from_json(s).StudyInstanceUID for s in found} == {
+            d.StudyInstanceUID for d in stored.values() if d.Modality == wanted
+        }, wanted
     for study, series in studies.items():
         rows = client.search_for_series(study, search_filters={"Modality": of(study)[0].Modality})
         assert rows and {Dataset.from_json(s).SeriesInstanceUID for s in rows} <= set(series)
