@@ -276,6 +276,77 @@ func TestWADOFaults(t *testing.T) {
 	}
 }
 
+// reads are the series of the rows of the audit log about what was read, row by row.
+func (s *site) reads() (rows [][]string) {
+	s.t.Helper()
+	found, err := s.pool.Query(
+		s.t.Context(), `SELECT detail::jsonb -> 'series' FROM audit WHERE action = 'server.read' ORDER BY id`,
+	)
+	require.NoError(s.t, err)
+	defer found.Close()
+	for found.Next() {
+		var series []string
+		require.NoError(s.t, found.Scan(&series))
+		rows = append(rows, series)
+	}
+	require.NoError(s.t, found.Err())
+	return rows
+}
+
+// TestWADOAudit: the audit log tells once of each series, whatever is asked for of it, by however many connections at
+// once, and of none of which nothing goes out.
+func TestWADOAudit(t *testing.T) {
+	studies := phantom.DemoStudies()
+	s, p := searchSite(t, studies)
+	study := studies[0]
+	at := "/dicom-web/PACS/studies/" + study.StudyInstanceUID
+	first := study.Series[0]
+	series := at + "/series/" + first.SeriesInstanceUID
+	one := series + "/instances/" + first.Instances[0].SOPInstanceUID
+	s.wado("/dicom-web/PACS/studies/"+studies[2].StudyInstanceUID+"?pseudonym=P1", 200)
+	require.Len(t, s.reads(), 1)
+	other := "/dicom-web/PACS/studies/" + studies[5].StudyInstanceUID
+	for path, status := range map[string]int{
+		other + "?pseudonym=P1": 409, other + "/metadata?pseudonym=P1": 409, at + "/series/1.2.3/metadata": 404,
+		series + "/instances/1.2.3": 404, one + "/frames/99": 404, one + "/bulkdata/00420011": 404,
+		one + "/thumbnail": 501, one + "?accept=image/jpeg": 406, one + "/frames/1?accept=image/gif": 406,
+		series + "?accept=multipart/related%3Btype%3D%22application/dicom%22%3Btransfer-syntax%3D1.2.840.10008.1.2.4.50": 406,
+	} {
+		got := s.send("GET", path, "")
+		require.Equal(t, status, got.StatusCode, "%s: %.200s", path, got.body)
+	}
+	p.SetMisbehave(pacs.Misbehave{Get: pacs.GetFaults{Refuse: []string{studies[6].Instances()[0].SOPInstanceUID}}})
+	require.Equal(t, 502, s.send("GET", "/dicom-web/PACS/studies/"+studies[6].StudyInstanceUID+"/series/"+
+		studies[6].Series[0].SeriesInstanceUID+"/instances/"+studies[6].Instances()[0].SOPInstanceUID, "").StatusCode)
+	p.SetMisbehave(pacs.Misbehave{})
+	require.Len(t, s.reads(), 1)
+
+	var all sync.WaitGroup
+	for range 3 {
+		for _, path := range []string{series, series + "/metadata", one, one + "/metadata", one + "/frames/1", one + "/bulkdata/7FE00010"} {
+			all.Go(func() {
+				if got := s.send("GET", path, ""); got.StatusCode != 200 {
+					t.Errorf("%s: %d", path, got.StatusCode)
+				}
+			})
+		}
+	}
+	all.Wait()
+	require.Equal(t, [][]string{{first.SeriesInstanceUID}}, s.reads()[1:])
+	var rest []string
+	for _, of := range study.Series[1:] {
+		rest = append(rest, of.SeriesInstanceUID)
+	}
+	require.NotEmpty(t, rest)
+	for range 2 {
+		s.wado(at, 200)
+		s.qido(at+"/metadata", 200)
+		s.wado(at+"/series/"+rest[0], 200)
+		require.Len(t, s.reads(), 3)
+		require.ElementsMatch(t, rest, s.reads()[2])
+	}
+}
+
 // TestWADOClientLeaves: a client that leaves ends the retrieve at the PACS.
 func TestWADOClientLeaves(t *testing.T) {
 	reached, ended := make(chan struct{}), make(chan struct{})

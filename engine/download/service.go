@@ -85,12 +85,12 @@ func (svc *Service) Begin(ctx context.Context, user people.User, w Wish) (_ *Dow
 	if d.modalities, err = r.Modalities(ctx, series); err != nil {
 		return nil, err
 	}
-	if err := r.Tell(ctx, audit.ActDownload, series); err != nil {
-		return nil, err
-	}
 	d.next, d.stop = iter.Pull2(r.Instances(ctx, series...))
 	if d.first, err = d.open(); err == nil && d.first == nil {
 		err = &reading.LeftOut{Reason: "all of it"}
+	}
+	if err == nil { // nothing has gone out yet
+		err = r.Tell(ctx, audit.ActDownload, series)
 	}
 	if err != nil {
 		d.Close()

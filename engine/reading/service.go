@@ -8,6 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,16 +41,16 @@ type Service struct {
 	retrieves *prometheus.CounterVec
 
 	mu      sync.Mutex
-	queues  map[int64]*queue         // by server
-	studies map[studyKey]*heldStudy  // what servers said of studies a moment ago
-	told    map[disclosure]time.Time // what the audit log was told
+	queues  map[int64]*queue        // by server
+	studies map[studyKey]*heldStudy // what servers said of studies a moment ago
+	told    map[disclosure]*telling // what the audit log was told, or is being told
 }
 
 // New returns the service of an engine, which reads nothing until it has a cache.
 func New(b *base.Base, ofNodes *nodes.Service, ofProjects *projects.Service, ofRetrieve *retrieve.Service) *Service {
 	svc := &Service{
 		Base: b, nodes: ofNodes, projects: ofProjects, retrieve: ofRetrieve, foreseen: source.NewForeseen(),
-		queues: map[int64]*queue{}, studies: map[studyKey]*heldStudy{}, told: map[disclosure]time.Time{},
+		queues: map[int64]*queue{}, studies: map[studyKey]*heldStudy{}, told: map[disclosure]*telling{},
 		retrieves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_series_read_total",
 			Help: "Series that somebody read by DICOMweb: fetched from the server, copied from another member, or there (held).",
@@ -211,13 +214,21 @@ func (r *Reading) pin(ctx context.Context) error {
 // pseudonymizes reports whether instances lose their patient.
 func (r *Reading) pseudonymizes() bool { return r.wish.Pseudonym != "" }
 
-// disclosure is what the audit log tells once, however many requests it takes: a viewer makes thousands.
+// disclosure is what the audit log tells once, however many requests it takes: a viewer makes thousands, over many
+// connections at once.
 type disclosure struct {
 	user                   int64
-	via, peer              string
+	via, machine           string
 	server                 int64
 	study, series, profile string
 	pseudonymized          bool
+}
+
+// telling is a row of the audit log, written or on its way.
+type telling struct {
+	since time.Time
+	done  chan struct{} // closed when err is known
+	err   error
 }
 
 // toldAgain is after which time the audit log tells it once more.
@@ -226,35 +237,78 @@ const toldAgain = 15 * time.Minute
 // mostTold bounds what is remembered of that.
 const mostTold = 10_000
 
-// Record leaves a row in the audit log before something of a study goes out by DICOMweb, unless it did a moment ago.
-// series: empty for all of them.
-func (r *Reading) Record(ctx context.Context, series string) error {
-	by := audit.ActorOf(ctx)
-	d := disclosure{
-		user: by.UserID, via: by.Via, peer: by.Peer, server: r.node.ID, study: r.wish.Study, series: series,
-		profile: r.job.ProfileSha256, pseudonymized: r.pseudonymizes(),
+// Record leaves a row in the audit log before something of a study goes out by DICOMweb, about those of some series of
+// which it did not tell a moment ago. It returns when it has told of all of them.
+func (r *Reading) Record(ctx context.Context, series ...string) error {
+	own, others := r.claim(audit.ActorOf(ctx), series)
+	if len(own.series) > 0 {
+		own.telling.err = r.Tell(ctx, audit.ActRead, own.series)
+		if own.telling.err != nil {
+			r.svc.forgetTold(own.telling)
+		}
+		close(own.telling.done)
+		if own.telling.err != nil {
+			return own.telling.err
+		}
 	}
-	now := time.Now()
-	r.svc.mu.Lock()
-	at, told := r.svc.told[d]
-	r.svc.mu.Unlock()
-	if told && now.Sub(at) < toldAgain {
-		return nil
+	for _, t := range others {
+		select {
+		case <-t.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if t.err != nil { // that of another request; this one tries itself
+			return r.Record(ctx, series...)
+		}
 	}
-	if err := r.Tell(ctx, audit.ActRead, series); err != nil {
-		return err
-	}
-	r.svc.mu.Lock()
-	defer r.svc.mu.Unlock()
-	if len(r.svc.told) >= mostTold {
-		clear(r.svc.told)
-	}
-	r.svc.told[d] = now
 	return nil
 }
 
-// Tell leaves a row in the audit log before something of a study goes out. series says which.
-func (r *Reading) Tell(ctx context.Context, act string, series any) error {
+// claimed are series of which a request has to tell.
+type claimed struct {
+	series  []string
+	telling *telling
+}
+
+// claim returns those of some series of which nobody has told yet, and what others are telling.
+func (r *Reading) claim(by audit.Actor, series []string) (own claimed, others []*telling) {
+	machine, _, err := net.SplitHostPort(by.Peer)
+	if err != nil {
+		machine = by.Peer
+	}
+	now := time.Now()
+	own.telling = &telling{since: now, done: make(chan struct{})}
+	svc := r.svc
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	if len(svc.told)+len(series) > mostTold {
+		clear(svc.told)
+	}
+	for _, uid := range series {
+		d := disclosure{
+			user: by.UserID, via: by.Via, machine: machine, server: r.node.ID, study: r.wish.Study, series: uid,
+			profile: r.job.ProfileSha256, pseudonymized: r.pseudonymizes(),
+		}
+		switch t := svc.told[d]; {
+		case t == nil, now.Sub(t.since) >= toldAgain:
+			svc.told[d] = own.telling
+			own.series = append(own.series, uid)
+		case t != own.telling && !slices.Contains(others, t):
+			others = append(others, t)
+		}
+	}
+	return own, others
+}
+
+// forgetTold has it told again, as it could not be.
+func (svc *Service) forgetTold(t *telling) {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	maps.DeleteFunc(svc.told, func(_ disclosure, other *telling) bool { return other == t })
+}
+
+// Tell leaves a row in the audit log before something of some series of a study goes out.
+func (r *Reading) Tell(ctx context.Context, act string, series []string) error {
 	study, err := r.lookUp(ctx)
 	if err != nil {
 		return err

@@ -27,14 +27,12 @@ type viewed struct {
 	*reading.Instance
 	file io.ReaderAt
 	size int64
+	tell func() error // leaves a row in the audit log, before anything of it goes out
 }
 
 // show waits for the instance of the path, until release is called. What lies in an archive is not brought back for it.
 func (of what) show(r *http.Request) (s viewed, release func(), err error) {
 	if err := of.ForViewing(r.Context()); err != nil {
-		return s, nil, err
-	}
-	if err := of.Record(r.Context(), of.series); err != nil {
 		return s, nil, err
 	}
 	i, leave, err := of.Instance(r.Context(), of.series, of.instance)
@@ -46,7 +44,7 @@ func (of what) show(r *http.Request) (s viewed, release func(), err error) {
 		leave()
 		return s, nil, err
 	}
-	return viewed{i, file, size}, func() { done(); leave() }, nil
+	return viewed{i, file, size, func() error { return of.tell(r.Context()) }}, func() { done(); leave() }, nil
 }
 
 // maxFrames is how many one request may name.
@@ -88,7 +86,7 @@ func (p proxy) frames(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return framesFailed(err)
 	}
-	stored := value{kind: index.MediaType(), syntax: s.TransferSyntaxUID}
+	stored := value{kind: index.MediaType(), syntax: s.TransferSyntaxUID, tell: s.tell}
 	if !index.TransferSyntax().Encapsulated {
 		stored.syntax = dict.ExplicitVRLittleEndian
 	}
@@ -126,6 +124,7 @@ func framesFailed(err error) error {
 type value struct {
 	kind   string // media type
 	syntax string // transfer syntax; empty: it is no pixel data
+	tell   func() error
 }
 
 const bytesType = "application/octet-stream"
@@ -166,6 +165,9 @@ func (v value) write(w http.ResponseWriter, r *http.Request, size int64, list ..
 	kind := v.kind
 	if v.syntax != "" {
 		kind += ";transfer-syntax=" + v.syntax
+	}
+	if err := v.tell(); err != nil {
+		return err
 	}
 	out := &answering{w: w, ctx: r.Context()}
 	if single {
@@ -215,7 +217,7 @@ func (p proxy) bulk(w http.ResponseWriter, r *http.Request, of what) error {
 		return framesFailed(err)
 	}
 	if !found.Encapsulated {
-		return value{kind: s.kindOf(path)}.write(w, r, found.Length, found.Reader())
+		return value{kind: s.kindOf(path), tell: s.tell}.write(w, r, found.Length, found.Reader())
 	}
 	index, err := frames.Open(s.file, s.size)
 	if err != nil {
@@ -229,7 +231,7 @@ func (p proxy) bulk(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return framesFailed(err)
 	}
-	return value{kind: index.MediaType(), syntax: s.TransferSyntaxUID}.write(w, r, size, list...)
+	return value{kind: index.MediaType(), syntax: s.TransferSyntaxUID, tell: s.tell}.write(w, r, size, list...)
 }
 
 // kindOf returns the media type of a value: a document says its own.

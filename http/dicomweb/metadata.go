@@ -27,15 +27,12 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 	if err := of.ForViewing(r.Context()); err != nil {
 		return err
 	}
-	if err := of.Record(r.Context(), of.series); err != nil {
-		return err
-	}
 	all, err := of.instances(r.Context())
 	if err != nil {
 		return err
 	}
 	out := &listing{
-		answering: answering{w: w, ctx: r.Context()},
+		answering: answering{w: w, ctx: r.Context(), tell: func() error { return of.tell(r.Context()) }},
 		packs:     strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
 	}
 	base := p.base(r)
@@ -48,6 +45,9 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 			return out.failed(s.err)
 		case !s.ok:
 			return out.end()
+		}
+		if err := out.told(); err != nil {
+			return out.failed(err)
 		}
 		if err := out.row(s.got); err != nil {
 			return out.failed(err)

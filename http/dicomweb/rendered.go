@@ -84,7 +84,10 @@ func (p proxy) picture(w http.ResponseWriter, r *http.Request, of what, thumbnai
 		return pictureFailed(err)
 	}
 	if many {
-		return value{kind: made.Type}.write(w, r, int64(len(made.Data)), strings.NewReader(string(made.Data)))
+		return value{kind: made.Type, tell: s.tell}.write(w, r, int64(len(made.Data)), strings.NewReader(string(made.Data)))
+	}
+	if err := s.tell(); err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", made.Type)
 	w.Header().Set("Content-Length", strconv.Itoa(len(made.Data)))
@@ -219,6 +222,9 @@ func (s viewed) document(w http.ResponseWriter, r *http.Request) error {
 	}
 	if kind := s.kindOf(path); kind != pdfType {
 		return problem.New(http.StatusNotAcceptable, "The document is not a PDF; get it by its bulk data.")
+	}
+	if err := s.tell(); err != nil {
+		return err
 	}
 	out := &answering{w: w, ctx: r.Context()}
 	return out.alone(pdfType, found.Length, found.Reader())

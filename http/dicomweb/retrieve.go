@@ -146,6 +146,16 @@ func (of what) instances(ctx context.Context) (iter.Seq2[*reading.Instance, erro
 	return of.Instances(ctx, series...), nil
 }
 
+// tell leaves a row in the audit log about all that the path names, unless it did a moment ago. It is called before the
+// first of it goes out, and not before that is sure: what is refused was not read.
+func (of what) tell(ctx context.Context) error {
+	series, err := of.all(ctx)
+	if err != nil {
+		return err
+	}
+	return of.Record(ctx, series...)
+}
+
 // form is a way in which a client takes objects.
 type form struct {
 	single bool   // one object, without the wrapping of several
@@ -201,14 +211,11 @@ func (p proxy) objects(w http.ResponseWriter, r *http.Request, of what) error {
 	if err := old(r); err != nil {
 		return err
 	}
-	if err := of.Record(r.Context(), of.series); err != nil {
-		return err
-	}
 	all, err := of.instances(r.Context())
 	if err != nil {
 		return err
 	}
-	out := &answering{w: w, ctx: r.Context()}
+	out := &answering{w: w, ctx: r.Context(), tell: func() error { return of.tell(r.Context()) }}
 	if forms[0].single {
 		return p.single(out, all, forms)
 	}
@@ -312,7 +319,10 @@ func (p proxy) parts(out *answering, all iter.Seq2[*reading.Instance, error], fo
 		if !s.ok {
 			return out.end(n)
 		}
-		err := out.part(s.got)
+		err := out.told()
+		if err == nil {
+			err = out.part(s.got)
+		}
 		_ = s.got.Close() // gives memory back
 		if err != nil {
 			return out.failed(err)
@@ -332,6 +342,9 @@ func (p proxy) single(out *answering, all iter.Seq2[*reading.Instance, error], f
 		return s.err
 	}
 	defer func() { _ = s.got.Close() }()
+	if err := out.told(); err != nil {
+		return err
+	}
 	out.w.Header().Set("Content-Type", objectType+"; transfer-syntax="+s.got.syntax)
 	out.begin()
 	return out.failed(s.got.writeTo(out))
@@ -343,6 +356,7 @@ type answering struct {
 	ctx   context.Context // of the request
 	type_ string          // of a message of many parts, without the boundary
 	begun bool
+	tell  func() error // leaves a row in the audit log; nil: it has one
 
 	message *multipart.Writer
 	waiting bool // the headers of a part were begun while there was nothing to send
@@ -356,6 +370,16 @@ const (
 	// takeWithin is how long a client may take nothing of what is sent.
 	takeWithin = 5 * time.Minute
 )
+
+// told has the audit log told, once, before the first thing of a patient's goes out.
+func (a *answering) told() error {
+	tell := a.tell
+	a.tell = nil
+	if tell == nil {
+		return nil
+	}
+	return tell()
+}
 
 // begin sends status and headers.
 func (a *answering) begin() {
