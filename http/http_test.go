@@ -716,11 +716,10 @@ func TestChangeServer(t *testing.T) {
 		require.Equal(t, "association", line.Check.Name)
 		break
 	}
-	require.Equal(t, map[string]any{"find_images": false, "supports.study_root_move": true}, settings)
+	require.Equal(t, map[string]any{"find_images": false}, settings)
 	changed, err = s.client.Servers.Apply(ctx, "errs", report.Suggestions)
 	require.NoError(t, err)
 	require.False(t, *changed.FindImages)
-	require.True(t, changed.Supports.StudyRootMove)
 	require.True(t, changed.Supports.StudyRootGet)
 	report, err = s.client.Nodes.Check(ctx, "errs")
 	require.NoError(t, err)

@@ -178,6 +178,10 @@ func (d *doctor) compare(a *door.Association) {
 			d.goodf(s.name, "The server offers it as well, but its settings leave it out, so ADIT sends nothing there.")
 			continue
 		}
+		if s.kind == "move" && (offered["get"] || d.node.Server.WadoRs) {
+			d.goodf(s.name, "The server offers it as well; ADIT needs it only where nothing else brings what it asks for.")
+			continue
+		}
 		offered[s.kind] = true
 		d.goodf(s.name, "The server offers it, but its settings leave it out.")
 		d.suggest(s.setting, false, true, "the server offers it")
@@ -601,6 +605,11 @@ func (d *doctor) retrieve(ctx context.Context, src *source.Server, sp *sampled) 
 		other := slices.Clone(methods)
 		other[get], other[move] = other[move], other[get]
 		d.suggest("retrieve.methods", methods, other, "C-GET did not bring what was asked for")
+	}
+	if i := slices.IndexFunc(services(s), func(o service) bool {
+		return o.kind == "move" && !o.on && d.offers[o.class]
+	}); move < 0 && i >= 0 {
+		d.suggest(services(s)[i].setting, false, true, "C-GET did not bring what was asked for, and the server offers it")
 	}
 }
 

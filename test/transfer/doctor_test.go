@@ -62,9 +62,6 @@ func (d diagnosis) require(t *testing.T, r doctor.Report) {
 	if d.suggests == nil {
 		d.suggests = map[string]any{}
 	}
-	if _, expected := d.suggests[offersMove]; !expected {
-		delete(suggested, offersMove) // dicom/pacs always does
-	}
 	require.Equal(t, d.suggests, suggested)
 }
 
@@ -186,7 +183,10 @@ func TestDoctor(t *testing.T) {
 		},
 		{
 			"sends half of it", func(c *pacs.Config) { c.Misbehave.Get.SuccessAfter = 2 }, noMove,
-			diagnosis{bad: map[string]string{"get": "Of 5 requested instances, 2 arrived"}},
+			diagnosis{
+				bad:      map[string]string{"get": "Of 5 requested instances, 2 arrived"},
+				suggests: map[string]any{"supports.study_root_move": true},
+			},
 		},
 		{
 			"moves without originator", receives(pacs.MoveFaults{NoOriginator: true}),
@@ -212,9 +212,22 @@ func TestDoctor(t *testing.T) {
 		{
 			"offers C-MOVE that nobody uses", find(pacs.FindFaults{}),
 			func(s *nodes.NewServer) { s.Supports.StudyRootMove = false },
+			diagnosis{good: map[string]string{"move (study root)": "only where nothing else brings"}},
+		},
+		{
+			"offers C-MOVE where nothing else is used", find(pacs.FindFaults{}),
+			func(s *nodes.NewServer) { s.Supports.StudyRootMove, s.Supports.StudyRootGet = false, false },
+			diagnosis{
+				suggests: map[string]any{"supports.study_root_get": true},
+				good:     map[string]string{"move (study root)": "only where nothing else brings"},
+			},
+		},
+		{
+			"offers C-MOVE, and a C-GET that brings nothing", func(c *pacs.Config) { c.Misbehave.Get.Empty = true },
+			func(s *nodes.NewServer) { s.Supports.StudyRootMove = false },
 			diagnosis{
 				suggests: map[string]any{"supports.study_root_move": true},
-				good:     map[string]string{"move (study root)": "its settings leave it out"},
+				bad:      map[string]string{"get": "nothing arrived"},
 			},
 		},
 		{
@@ -250,8 +263,6 @@ func TestDoctor(t *testing.T) {
 		})
 	}
 }
-
-const offersMove = "supports.study_root_move"
 
 // noMove has the server known to offer no C-MOVE, though it does: that is another test's.
 func noMove(s *nodes.NewServer) { s.Supports.StudyRootMove, s.Supports.StudyRootGet = false, true }

@@ -139,8 +139,10 @@ func TestDoctorOfUnsavedServers(t *testing.T) {
 	some.Supports = nodes.Supports{StudyRootFind: true, PatientRootGet: true}
 	some.Retrieve.MoveDestination = "NOBODY"
 	diagnosis{
-		good:     map[string]string{"find (study root)": "offers it", "store": "sends nothing there"},
-		suggests: map[string]any{"supports.study_root_move": true},
+		good: map[string]string{
+			"find (study root)": "offers it", "store": "sends nothing there",
+			"move (study root)": "only where nothing else brings",
+		},
 	}.require(t, check(some, nothing))
 	some.Supports = nodes.Supports{}
 	diagnosis{

@@ -66,9 +66,6 @@ func (d diagnosis) require(t *testing.T, r doctor.Report) {
 	require.Equal(t, d.suggests, suggested)
 }
 
-// offersMove is a setting that is suggested of each dicom/pacs that is reached by DIMSE without it.
-const offersMove = "supports.study_root_move"
-
 // host has a server be reached by DIMSE as well.
 func host(t *testing.T, s *nodes.NewServer, p *pacs.PACS) {
 	t.Helper()
@@ -270,7 +267,7 @@ func TestDoctor(t *testing.T) {
 			diagnosis{
 				bad:      map[string]string{"wado": "status 404 (Not Found), and sends nothing of it"},
 				good:     map[string]string{"get": "arrived in", "qido images": "proven complete"},
-				suggests: map[string]any{"retrieve.methods": []string{"C-GET", "WADO-RS"}, offersMove: true},
+				suggests: map[string]any{"retrieve.methods": []string{"C-GET", "WADO-RS"}},
 			},
 		},
 		{
@@ -282,7 +279,7 @@ func TestDoctor(t *testing.T) {
 			func(s *nodes.NewServer) { s.Supports = nodes.Supports{StudyRootFind: true, STOW: true} },
 			diagnosis{
 				good:     map[string]string{"find images": "proven complete", "stow": "Nothing was stored"},
-				suggests: map[string]any{"supports.study_root_get": true, offersMove: true, "supports.wado": true},
+				suggests: map[string]any{"supports.study_root_get": true, "supports.wado": true},
 				absent:   []string{"qido studies"},
 			},
 		},
@@ -293,7 +290,7 @@ func TestDoctor(t *testing.T) {
 			diagnosis{
 				bad:      map[string]string{"dicomweb access": "set dicomweb.auth to basic"},
 				good:     map[string]string{"find images": "proven complete"},
-				suggests: map[string]any{"supports.study_root_get": true, offersMove: true},
+				suggests: map[string]any{"supports.study_root_get": true},
 				absent:   []string{"stow"},
 			},
 		},
@@ -302,7 +299,7 @@ func TestDoctor(t *testing.T) {
 			diagnosis{
 				bad:      map[string]string{"qido studies": "dicomweb.qido_prefix"},
 				good:     map[string]string{"find images": "proven complete", "wado": "5 instances of"},
-				suggests: map[string]any{"supports.qido": false, offersMove: true},
+				suggests: map[string]any{"supports.qido": false},
 			},
 		},
 	} {
