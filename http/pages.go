@@ -68,9 +68,14 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	file.serve(w, r)
 }
 
-// opensPage reports whether a browser asks for a page, rather than a program or a script for something else.
+// opensPage reports whether a browser asks for a page, rather than a program or a script for something else. The first
+// page is also for who takes anything: people try with curl whether ADIT is there.
 func opensPage(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/")
+	accept := r.Header.Get("Accept")
+	if r.URL.Path == "/" && (accept == "" || strings.Contains(accept, "*/*")) {
+		return true
+	}
+	return strings.Contains(accept, "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") && !isDICOMweb(r.URL.Path)
 }
 
 // file reads a file once, and packs it.

@@ -41,6 +41,10 @@ func TestPages(t *testing.T) {
 		status                        int
 	}{
 		{"the start", "/", browser, "text/html; charset=utf-8", 200},
+		{"the start, by curl", "/", "*/*", "text/html; charset=utf-8", 200},
+		{"the start, by a program that says nothing", "/", "", "text/html; charset=utf-8", 200},
+		{"the start, by a program that wants something else", "/", "application/json", "", 404},
+		{"DICOMweb", "/dicom-web/PACS/nothing", browser, "", 404},
 		{"a page", "/jobs/12?status=failure", browser, "text/html; charset=utf-8", 200},
 		{"a program at a page", "/jobs/12", "*/*", "", 404},
 		{"the API", "/api/v1/nothing", browser, "", 404},
