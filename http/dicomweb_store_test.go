@@ -26,6 +26,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine/store"
 	"github.com/adit-go/adit/people"
 )
 
@@ -434,6 +435,47 @@ func TestSTOWOfAnotherType(t *testing.T) {
 	got, _ := s.stow("/dicom-web/PACS/studies", 202, body)
 	require.Len(t, got.stored, 1)
 	require.Equal(t, []int{0xC000}, got.others)
+}
+
+// TestSTOWUnread: what is not read of a body is told, whatever of it was stored.
+func TestSTOWUnread(t *testing.T) {
+	s, _ := storeSite(t, pacs.Config{}, nil)
+	files := filesOf(storedStudy)
+	first, second := storeBody(files[0]), storeBody(files[1])
+	end := len(first) - len("\r\n--b--\r\n")
+	begun, third := first[:end]+"\r\n--b\r\n", "\r\n\r\n"+files[1]+storeBody(files[2])
+	for name, body := range map[string]string{
+		"the next part's headers are too large": begun + "X-Large: " + strings.Repeat("x", 70_000) + third,
+		"the next part's headers are malformed": begun + "no colon" + third,
+		"it ends behind a delimiter":            begun,
+		"it ends within headers":                begun + "Content-Ty",
+		"parts behind the end":                  first + second,
+		"too much behind the end":               first + strings.Repeat("y", 100_000),
+	} {
+		for prefix, at := range storePrefixes {
+			status := 202
+			if prefix == "original" {
+				status = 200
+			}
+			got, answer := s.stow(at+"/studies", status, body)
+			require.Len(t, got.stored, 1, name)
+			require.Equal(t, []int{0x0110}, got.others, name)
+			require.Equal(t, []string{"The body can't be read behind its part 1."}, got.comments, name)
+			require.True(t, answer.Close, name)
+		}
+	}
+}
+
+// TestSTOWManyParts: everything that a request brings counts, and its answer is bounded.
+func TestSTOWManyParts(t *testing.T) {
+	s, _ := storeSite(t, pacs.Config{}, nil)
+	for name, part := range map[string]string{
+		"of another type": "\r\n--b\r\nContent-Type: a/b\r\n\r\n", "of no objects": "\r\n--b\r\n\r\n",
+	} {
+		got, _ := s.stow("/dicom-web/PACS/studies", 409, strings.Repeat(part, store.MaxObjects+10)+"\r\n--b--\r\n")
+		require.Equal(t, store.MaxObjects+1, len(got.others), name) //nolint:testifylint // too many to be shown
+		require.Equal(t, "The request has too many objects; send several.", got.comments[store.MaxObjects], name)
+	}
 }
 
 // member makes somebody in a group with these permissions, which may write to a server or not, and gives their token.

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ type Report struct {
 	Others         []Object // that could not be read so far as to name them: they have no UIDs
 }
 
-// MaxObjects bounds those of one request.
+// MaxObjects bounds the parts of one request, whatever is in them.
 const MaxObjects = 50_000
 
 // queueLength is how many objects wait for the server at most; those that wait are in memory, on credit.
@@ -135,16 +136,36 @@ func (p *part) Read(b []byte) (int, error) {
 // ErrEnough says that a request has more objects than are taken.
 var ErrEnough = errors.New("the request has too many objects")
 
-// Skip takes down a part of the request that is no DICOM object by its media type.
-func (s *Storing) Skip() { s.other(notDICOM) }
+// Skip takes down a part of the request that is no DICOM object by its media type. The error is ErrEnough: nothing more
+// can come then.
+func (s *Storing) Skip() error {
+	if err := s.count(); err != nil {
+		return err
+	}
+	s.other(notDICOM)
+	return nil
+}
+
+// Unread takes down that the request can't be read on behind a part, of which there are so many.
+func (s *Storing) Unread(parts int) {
+	s.other(verdict{dimse.ProcessingFailure, fmt.Sprintf("The body can't be read behind its part %d.", parts)})
+}
+
+// count counts a part of the request: each of them takes room in the answer.
+func (s *Storing) count() error {
+	if s.taken++; s.taken > MaxObjects {
+		s.other(tooMany)
+		return ErrEnough
+	}
+	return nil
+}
 
 // Take reads an object in the form of a file (PS3.10 7), whose preamble may be missing, and has it stored. It returns
 // when all of it was read that is needed; End tells what became of it. An error is that of reading, ErrEnough, or that
 // of the context: nothing more can come then.
 func (s *Storing) Take(r io.Reader) error {
-	if s.taken++; s.taken > MaxObjects {
-		s.other(tooMany)
-		return ErrEnough
+	if err := s.count(); err != nil {
+		return err
 	}
 	p := &part{r: r}
 	_, obj, err := stream.OpenFile(withPreamble(p), stream.Limits{})

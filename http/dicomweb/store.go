@@ -171,14 +171,16 @@ func (b *incoming) take(s *store.Storing, boundary string) (parts int, err error
 			return parts, nil
 		}
 		if err != nil {
+			s.Unread(parts)
 			return parts, err
 		}
 		parts++
-		if t, err := media.Parse(part.ContentType()); part.ContentType() != "" && (err != nil || t.Name != objectType) {
-			s.Skip()
-			continue
+		if t, bad := media.Parse(part.ContentType()); part.ContentType() != "" && (bad != nil || t.Name != objectType) {
+			err = s.Skip()
+		} else {
+			err = s.Take(part)
 		}
-		if err := s.Take(part); err != nil {
+		if err != nil { // which is in the answer
 			return parts, err
 		}
 	}
