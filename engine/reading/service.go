@@ -115,6 +115,8 @@ type Wish struct {
 	Pseudonym                          string
 	TrialProtocolID, TrialProtocolName string
 	Project                            string
+
+	Looks bool // nothing goes out: it is only looked whether it could
 }
 
 // Reading is a study that somebody may read. It is used by one goroutine at a time.
@@ -127,7 +129,8 @@ type Reading struct {
 
 	study   *heldStudy
 	session *deid.Session
-	opened  bool // the session was asked for
+	tie     func(context.Context) error // the patient to the pseudonym
+	opened  bool                        // the session was asked for
 }
 
 // Open checks what the user may do: read from the server, which is not there for others, by DICOMweb, and see who

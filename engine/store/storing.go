@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-go/adit/audit"
@@ -52,10 +53,9 @@ type Storing struct {
 	node       nodes.DICOMNode
 	study      string // that the objects have to be of; empty: any
 	identified bool   // the user may store objects that name their patient
-	slot       *door.Slot
 	to         sink.Sink
 	queue      chan *queued
-	workers    sync.WaitGroup
+	served     chan struct{} // closed when nothing is sent any more
 	over       sync.Once
 	taken      int
 	seen       map[string]bool // SOP Instance UIDs
@@ -86,17 +86,20 @@ var (
 	twice        = verdict{dimse.DuplicateSOPInstance, "It is in this request twice."}
 	identified   = verdict{dimse.RefusedNotAuthorized, "You may store only what says that its patient was removed."}
 	unreadable   = verdict{dimse.CannotUnderstand, "It is no DICOM object with file meta information."}
+	behind       = verdict{dimse.CannotUnderstand, "A large value stands before its UIDs, which are not looked for."}
 	unnamed      = verdict{dimse.CannotUnderstand, "It lacks a valid UID of class, study, series or instance."}
 	notDICOM     = verdict{dimse.CannotUnderstand, "The part's Content-Type is not application/dicom."}
 	damaged      = verdict{dimse.CannotUnderstand, "It is damaged."}
 	cut          = verdict{dimse.ProcessingFailure, "The request broke off within it."}
 	tooMany      = verdict{dimse.OutOfResources, "The request has too many objects; send several."}
 	full         = verdict{dimse.OutOfResources, "The server has no room now; try again later."}
+	noSlot       = verdict{dimse.OutOfResources, "ADIT has no connection to the server free; try again later."}
 	silent       = verdict{dimse.ProcessingFailure, "The server did not answer in time."}
 	brokeOff     = verdict{dimse.ProcessingFailure, "The server broke off."}
 	away         = verdict{dimse.ProcessingFailure, "The server accepts no connection of ADIT's now."}
 	otherAnswer  = verdict{dimse.ProcessingFailure, "The server acknowledged another instance."}
 	thereAlready = verdict{dimse.DuplicateSOPInstance, "The server says that it has it already."}
+	listed       = verdict{dimse.ProcessingFailure, "The server says nothing of it, but lists one with its UID."}
 	notSaid      = verdict{dimse.ProcessingFailure, "The server does not say that it stored it."}
 	notTakenDown = verdict{dimse.ProcessingFailure, "ADIT's audit log can't be written now."}
 )
@@ -199,7 +202,9 @@ func (s *Storing) admit(obj *stream.Object) (*queued, verdict) {
 		Names: sink.ObjectNames{Study: study, Series: series},
 	}}
 	for _, uid := range []string{q.Class, q.UID, q.Syntax, study, series} {
-		if !fault.ValidUID(uid) {
+		if body, ok := obj.Body(); !fault.ValidUID(uid) && ok && body.Tag < dict.SeriesInstanceUID {
+			return nil, behind
+		} else if !fault.ValidUID(uid) {
 			return nil, unnamed
 		}
 	}
@@ -281,20 +286,117 @@ func (s *Storing) enqueue(q *queued) error {
 	}
 }
 
-// work sends objects until there are no more.
-func (s *Storing) work(worker int) {
-	if worker > 0 && s.to.Enter(s.ctx, worker) != nil {
-		return // its context has ended
+// slotStays is how long a slot is kept while there is nothing to send. Somebody else may wait for it.
+const slotStays = time.Second
+
+// serve sends objects until there are no more, over a slot at first, and then over one whenever there is something to
+// send.
+func (s *Storing) serve(slot *door.Slot) {
+	defer close(s.served)
+	for more := s.sendOver(slot, nil); more; {
+		q, ok := <-s.queue
+		if !ok {
+			return
+		}
+		slot, why := s.connect()
+		if slot == nil {
+			s.done(q, why)
+			continue
+		}
+		more = s.sendOver(slot, q)
 	}
-	for q := range s.queue {
-		why := s.put(worker, q)
-		q.finish()
-		if why.comment != "" {
-			s.fail(q, why)
+}
+
+// sendOver sends objects over a slot, until there is nothing to send for a while. more: there may be something later.
+func (s *Storing) sendOver(slot *door.Slot, first *queued) (more bool) {
+	var workers sync.WaitGroup
+	var busy atomic.Int64
+	work := make(chan *queued)
+	for i := range s.to.Workers() {
+		workers.Go(func() {
+			if i > 0 && s.to.Enter(s.ctx, i) != nil {
+				return // its context has ended
+			}
+			for q := range work {
+				s.done(q, s.put(i, q))
+				busy.Add(-1)
+			}
+		})
+	}
+	hand := func(q *queued) {
+		busy.Add(1)
+		work <- q
+	}
+	if first != nil {
+		hand(first)
+	}
+	tick := time.NewTicker(slotStays)
+	defer tick.Stop()
+	for idle := false; !idle; {
+		var q *queued
+		select {
+		case q, more = <-s.queue:
+			if idle = !more; more {
+				hand(q)
+				tick.Reset(slotStays)
+			}
+		case <-tick.C:
+			idle, more = busy.Load() == 0, true
 		}
-		if q.done != nil {
-			close(q.done)
+	}
+	close(work)
+	workers.Wait()
+	s.hangUp(slot)
+	return more
+}
+
+// mostBusy is how often a slot is waited for, ten seconds each, before the rest is given up.
+const mostBusy = 6
+
+// connect takes a slot again; nil: why it can't.
+func (s *Storing) connect() (*door.Slot, verdict) {
+	if why := s.givenUp(); why != nil {
+		return nil, *why
+	}
+	slots, err := []*door.Slot(nil), error(nil)
+	for range mostBusy {
+		slots, err = s.svc.Door.InteractiveButOne(s.ctx, s.svc.nodes.Peer(s.node), 1)
+		if _, busy := errors.AsType[*door.Busy](err); !busy {
+			break
 		}
+	}
+	if err == nil {
+		s.to.SetSlots(slots)
+		if _, err = s.to.Prepare(s.ctx, nil); err == nil {
+			return slots[0], verdict{}
+		}
+		s.hangUp(slots[0])
+	}
+	if _, busy := errors.AsType[*door.Busy](err); busy {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.given = &noSlot
+		return nil, noSlot
+	}
+	return nil, s.failed(err)
+}
+
+// hangUp ends what is open over a slot, and gives it back.
+func (s *Storing) hangUp(slot *door.Slot) {
+	s.to.HangUp(s.ctx)
+	if err := slot.Close(s.ctx); err != nil {
+		s.svc.Log.WarnContext(s.ctx, "a slot can't be given back now", "server", s.node.Name, "err", err)
+	}
+}
+
+// done takes down what became of an object.
+func (s *Storing) done(q *queued, why verdict) {
+	q.finish()
+	if why.comment != "" {
+		s.fail(q, why)
+	}
+	if q.done != nil {
+		close(q.done)
 	}
 }
 
@@ -373,6 +475,9 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 		q.sums.bytes += q.size()
 		return verdict{}
 	case dimse.AlreadyThere:
+		if q.Listed {
+			return listed
+		}
 		return thereAlready
 	case dimse.BackOff:
 		s.given = &verdict{status, full.comment}
@@ -449,25 +554,21 @@ func (s *Storing) other(why verdict) {
 
 // End waits for what was taken, and tells what became of it.
 func (s *Storing) End(ctx context.Context) Report {
-	s.close(ctx, func() { s.to.HangUp(ctx) })
+	s.close(ctx)
 	return s.report
 }
 
 // Abort gives up what was not stored yet. After End it does nothing.
 func (s *Storing) Abort(ctx context.Context) {
 	s.cancel()
-	s.close(ctx, func() { s.to.Close(ctx) })
+	s.close(ctx)
 }
 
-func (s *Storing) close(ctx context.Context, hangUp func()) {
+func (s *Storing) close(ctx context.Context) {
 	s.over.Do(func() {
 		close(s.queue)
-		s.workers.Wait()
-		hangUp()
+		<-s.served
 		s.cancel()
-		if err := s.slot.Close(ctx); err != nil {
-			s.svc.Log.WarnContext(ctx, "a slot can't be given back now", "server", s.node.Name, "err", err)
-		}
 		s.takeDown(ctx)
 	})
 }
