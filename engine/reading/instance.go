@@ -324,12 +324,24 @@ func (i *Instance) Wait() error {
 }
 
 // Out returns the instance as it goes out, in a file as of PS3.10, until release is called. Under a pseudonym, and
-// inflated where it is deflated, that is made for this one time, and counts for the room of the cache: pixel data may
+// inflated where it is deflated, that is made, kept for a moment, and counts for the room of the cache: pixel data may
 // change, too. Errors: as of Object.
 func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err error) {
 	if err := i.Wait(); err != nil {
 		return nil, 0, nil, err
 	}
+	w, job := i.r.wish, i.r.job
+	if w.Pseudonym == "" && w.TrialProtocolID == "" && w.TrialProtocolName == "" &&
+		!dict.TransferSyntaxOf(i.TransferSyntaxUID).Deflated {
+		file, size = i.File()
+		return file, size, func() {}, nil
+	}
+	key := outKey{i.e, i.n, w, job.ProjectID, job.ProfileSha256, job.UidGeneration, job.Scan}
+	return i.r.svc.outs.get(i.ctx, i.e.cache, key, i.produce)
+}
+
+// produce writes the instance as it goes out.
+func (i *Instance) produce() (file io.ReaderAt, size int64, release func(), err error) {
 	obj, err := i.Object()
 	if err != nil {
 		return nil, 0, nil, err
@@ -341,9 +353,6 @@ func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err erro
 		if err := obj.ConvertTo(syntax); err != nil {
 			return nil, 0, nil, err
 		}
-	} else if i.r.session == nil {
-		file, size = i.File()
-		return file, size, func() {}, nil
 	}
 	return i.e.cache.keepOnce(obj, syntax)
 }

@@ -33,6 +33,8 @@ type Service struct {
 	foreseen *source.Foreseen
 	cache    *Cache // nil: nothing can be read here
 
+	outs *outs
+
 	retrieves *prometheus.CounterVec
 
 	mu      sync.Mutex
@@ -45,6 +47,7 @@ type Service struct {
 func New(b *base.Base, ofNodes *nodes.Service, ofProjects *projects.Service, ofRetrieve *retrieve.Service) *Service {
 	svc := &Service{
 		Base: b, nodes: ofNodes, projects: ofProjects, retrieve: ofRetrieve, foreseen: source.NewForeseen(),
+		outs:   &outs{all: map[outKey]*out{}},
 		queues: map[int64]*queue{}, studies: map[studyKey]*heldStudy{}, told: map[disclosure]time.Time{},
 		retrieves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_series_read_total",
