@@ -26,6 +26,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine/store"
 	"github.com/adit-go/adit/people"
 )
 
@@ -326,6 +327,11 @@ func TestSTOWAnswers(t *testing.T) {
 			m:   pacs.Misbehave{Web: pacs.WebFaults{Store: pacs.WebStoreFaults{Reasons: map[string]int{uid(0): 0xC122}}}},
 			web: true, parts: three[:1], status: 409, failed: map[string]int{uid(0): 0xC122},
 		},
+		"one is not mentioned, and listed": {
+			m:   pacs.Misbehave{Web: pacs.WebFaults{Store: pacs.WebStoreFaults{Unmentioned: []string{uid(1)}}}},
+			web: true, parts: three, status: 202,
+			stored: map[string]int{uid(0): 0, uid(2): 0}, failed: map[string]int{uid(1): 0x0110},
+		},
 		"one is warned of": {
 			m:     pacs.Misbehave{Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{uid(1): 0xB000}}},
 			parts: three, status: 202, stored: map[string]int{uid(0): 0, uid(1): 0xB000, uid(2): 0},
@@ -441,6 +447,58 @@ func TestSTOWOfAnotherType(t *testing.T) {
 	got, _ := s.stow("/dicom-web/PACS/studies", 202, body)
 	require.Len(t, got.stored, 1)
 	require.Equal(t, []int{0xC000}, got.others)
+}
+
+// TestSTOWBehind: of an object whose UIDs stand behind a large value it is said that they do.
+func TestSTOWBehind(t *testing.T) {
+	s, _ := storeSite(t, pacs.Config{}, nil)
+	file := fileOf(storedStudy.Instances()[0])
+	at := strings.Index(file, "\x10\x00\x10\x00PN")
+	large := "\x09\x00\x10\x00LO\x02\x00X \x09\x00\x01\x10OB\x00\x00\x00\x00\x00\x02" + strings.Repeat("x", 32<<20)
+	got, _ := s.stow("/dicom-web/PACS/studies", 409, storeBody(file[:at]+large+file[at:]))
+	require.Equal(t, []int{0xC000}, got.others)
+	require.Equal(t, []string{"A large value stands before its UIDs, which are not looked for."}, got.comments)
+}
+
+// TestSTOWUnread: what is not read of a body is told, whatever of it was stored.
+func TestSTOWUnread(t *testing.T) {
+	s, _ := storeSite(t, pacs.Config{}, nil)
+	files := filesOf(storedStudy)
+	first, second := storeBody(files[0]), storeBody(files[1])
+	end := len(first) - len("\r\n--b--\r\n")
+	begun, third := first[:end]+"\r\n--b\r\n", "\r\n\r\n"+files[1]+storeBody(files[2])
+	for name, body := range map[string]string{
+		"the next part's headers are too large": begun + "X-Large: " + strings.Repeat("x", 70_000) + third,
+		"the next part's headers are malformed": begun + "no colon" + third,
+		"it ends behind a delimiter":            begun,
+		"it ends within headers":                begun + "Content-Ty",
+		"parts behind the end":                  first + second,
+		"too much behind the end":               first + strings.Repeat("y", 100_000),
+	} {
+		for prefix, at := range storePrefixes {
+			status := 202
+			if prefix == "original" {
+				status = 200
+			}
+			got, answer := s.stow(at+"/studies", status, body)
+			require.Len(t, got.stored, 1, name)
+			require.Equal(t, []int{0x0110}, got.others, name)
+			require.Equal(t, []string{"The body can't be read behind its part 1."}, got.comments, name)
+			require.True(t, answer.Close, name)
+		}
+	}
+}
+
+// TestSTOWManyParts: everything that a request brings counts, and its answer is bounded.
+func TestSTOWManyParts(t *testing.T) {
+	s, _ := storeSite(t, pacs.Config{}, nil)
+	for name, part := range map[string]string{
+		"of another type": "\r\n--b\r\nContent-Type: a/b\r\n\r\n", "of no objects": "\r\n--b\r\n\r\n",
+	} {
+		got, _ := s.stow("/dicom-web/PACS/studies", 409, strings.Repeat(part, store.MaxObjects+10)+"\r\n--b--\r\n")
+		require.Equal(t, store.MaxObjects+1, len(got.others), name) //nolint:testifylint // too many to be shown
+		require.Equal(t, "The request has too many objects; send several.", got.comments[store.MaxObjects], name)
+	}
 }
 
 // member makes somebody in a group with these permissions, which may write to a server or not, and gives their token.
@@ -572,6 +630,80 @@ func TestSTOWBusy(t *testing.T) {
 	require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
 }
 
+// given waits until so many slots were taken in all, and given back again.
+func (s *site) given(want int) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		var held, all int
+		return s.pool.QueryRow(s.t.Context(), `SELECT count(*),
+			coalesce(pg_sequence_last_value(pg_get_serial_sequence('association_slots', 'id')), 0) FROM association_slots`,
+		).Scan(&held, &all) == nil && held == 0 && all >= want
+	}, deadline, 10*time.Millisecond)
+}
+
+// TestSTOWIdle: an upload holds no connection while it brings nothing, before and between its objects, and goes on with
+// another one.
+func TestSTOWIdle(t *testing.T) {
+	for way, web := range map[string]*pacs.WebConfig{"C-STORE": nil, "STOW-RS": {}} {
+		t.Run(way, func(t *testing.T) {
+			s, p := storeSite(t, pacs.Config{Web: web}, func(c *client.ServerSettings) { c.InteractiveCap = new(1) })
+			body, w := io.Pipe()
+			answer := make(chan reply, 1)
+			go func() {
+				defer close(answer)
+				rsp, err := nethttp.DefaultTransport.RoundTrip(s.request(t.Context(), "/dicom-web/PACS/studies", body))
+				if err != nil {
+					return
+				}
+				text, _ := io.ReadAll(rsp.Body)
+				_ = rsp.Body.Close()
+				answer <- reply{rsp, string(text)}
+			}()
+			files := filesOf(storedStudy)[:3]
+			for i, file := range files {
+				s.given(i + 1)
+				whole := storeBody(file)
+				_, err := io.WriteString(w, whole[:len(whole)-len("\r\n--b--\r\n")]+"\r\n--b\r\n\r\n")
+				require.NoError(t, err)
+				require.NoError(t, p.Recorder().WaitStores(t.Context(), i+1))
+			}
+			s.given(len(files) + 1)
+			_, err := io.WriteString(w, "\r\n--b--\r\n")
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			got := <-answer
+			require.NotNil(t, got.Response)
+			require.Equal(t, 202, got.StatusCode, "the parts between are no objects: %s", got.body)
+			require.Len(t, readStowed(t, got.body).stored, len(files))
+			require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
+		})
+	}
+}
+
+// TestSTOWLeavesOne: uploads never take the last connection that people may have, which is left for searches.
+func TestSTOWLeavesOne(t *testing.T) {
+	g := newGate(pacs.AtStoreResponse)
+	s, _ := storeSite(t, pacs.Config{Gate: g.pass}, func(c *client.ServerSettings) { c.InteractiveCap = new(2) })
+	first := make(chan int, 1)
+	body := storeBody(filesOf(storedStudy)[0])
+	go func() {
+		rsp, err := nethttp.DefaultTransport.RoundTrip(
+			s.request(t.Context(), "/dicom-web/PACS/studies", strings.NewReader(body)),
+		)
+		if err != nil {
+			close(first)
+			return
+		}
+		_ = rsp.Body.Close()
+		first <- rsp.StatusCode
+	}()
+	<-g.reached
+	s.stow("/dicom-web/PACS/studies", 503, body)
+	s.qido("/dicom-web/PACS/studies", 200)
+	close(g.open)
+	require.Equal(t, 200, <-first)
+}
+
 // counting counts what is written.
 type counting struct{ n *atomic.Int64 }
 
@@ -584,7 +716,7 @@ func (c counting) Write(p []byte) (int, error) {
 // answer: on the original's prefix within the body of the answer, elsewhere before it.
 func TestSTOWSigns(t *testing.T) {
 	g := newGate(pacs.AtStoreResponse)
-	s, _ := storeSite(t, pacs.Config{Gate: g.pass}, nil)
+	s, _ := storeSite(t, pacs.Config{Gate: g.pass}, func(c *client.ServerSettings) { c.InteractiveCap = new(3) })
 	body := storeBody(filesOf(storedStudy)[:1]...)
 	rsp, err := nethttp.DefaultTransport.RoundTrip(
 		s.request(t.Context(), storePrefixes["original"]+"/studies", strings.NewReader(body)),

@@ -42,6 +42,8 @@ var routes = []row{
 	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5")},
 	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "1")},
 	{route: "GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "1.2.3.4", "1.2.3.4.5", "7FE00010")},
+	{route: "GET /dicom-web/{ae_title}/studies/{study}/bulkdata/{name}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "nonsense")},
+	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/bulkdata/{name}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3", "nonsense")},
 	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
 	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/metadata", want: every(503), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},
 	{route: "GET /api/dicom-web/{ae_title}/wadors/studies/{study}/nifti", want: every(501), needs: source, hidden: true, takes: identities, on: below("SRC", "1.2.3")},

@@ -214,7 +214,8 @@ func rawPath(next http.Handler) http.Handler {
 }
 
 // sameOrigin refuses what a browser sends on behalf of another site's page. The public address is ours whatever a proxy
-// makes of the Host header. Pages of viewers may use DICOMweb.
+// makes of the Host header. Pages of viewers may use DICOMweb. Whoever reads under a pseudonym ties the patient to it
+// for ever, so that is refused like a write.
 func sameOrigin(public *url.URL, viewers []string) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	if public != nil {
@@ -222,15 +223,24 @@ func sameOrigin(public *url.URL, viewers []string) func(http.Handler) http.Handl
 			panic(err) // it was parsed from one
 		}
 	}
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	refuse := func(w http.ResponseWriter, r *http.Request) {
 		problem.Refuse(w, r, http.StatusForbidden, "A page of another site sent this request; use ADIT's own address.")
-	}))
+	}
+	protection.SetDenyHandler(http.HandlerFunc(refuse))
 	return func(next http.Handler) http.Handler {
 		protected := protection.Handler(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if allowed(r, viewers) {
 				next.ServeHTTP(w, r)
 				return
+			}
+			if r.URL.Query().Has("pseudonym") {
+				write := *r
+				write.Method = http.MethodPost
+				if protection.Check(&write) != nil {
+					refuse(w, r)
+					return
+				}
 			}
 			protected.ServeHTTP(w, r)
 		})

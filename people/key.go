@@ -9,6 +9,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -133,9 +134,8 @@ func makeKeyFile(path string) (Key, error) {
 
 // Fingerprint names the key without giving it away.
 func (k Key) Fingerprint() string {
-	mac := hmac.New(sha256.New, k.secret[:])
-	mac.Write([]byte("adit server key fingerprint"))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	sum := k.sum("adit server key fingerprint")
+	return hex.EncodeToString(sum[:16])
 }
 
 // Seal encrypts a secret with AES-256-GCM. The purpose is authenticated with it: what was sealed for one use opens for
@@ -161,6 +161,40 @@ func (k Key) Open(purpose string, sealed []byte) ([]byte, error) {
 		)
 	}
 	return plain, nil
+}
+
+// SealName encrypts a name that addresses contain, with a key of its own. The same name under the same purpose gives
+// the same text, of letters that need no escape: its nonce is a keyed sum of both.
+func (k Key) SealName(purpose, name string) string {
+	own := k.ofNames()
+	gcm := own.gcm()
+	sum := own.sum(fmt.Sprintf("%q %q", purpose, name))
+	nonce := sum[:gcm.NonceSize()]
+	return base64.RawURLEncoding.EncodeToString(gcm.Seal(nonce, nonce, []byte(name), []byte(purpose)))
+}
+
+// OpenName decrypts what SealName made for the same purpose under the same key.
+func (k Key) OpenName(purpose, sealed string) (string, error) {
+	gcm := k.ofNames().gcm()
+	b, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil || len(b) < gcm.NonceSize() {
+		return "", errNoName
+	}
+	name, err := gcm.Open(nil, b[:gcm.NonceSize()], b[gcm.NonceSize():], []byte(purpose))
+	if err != nil {
+		return "", errNoName
+	}
+	return string(name), nil
+}
+
+var errNoName = errors.New("the name was not sealed by this server key for this purpose")
+
+func (k Key) ofNames() Key { return Key{secret: k.sum("adit names in addresses")} }
+
+func (k Key) sum(text string) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, k.secret[:])
+	mac.Write([]byte(text))
+	return [sha256.Size]byte(mac.Sum(nil))
 }
 
 func (k Key) gcm() cipher.AEAD {

@@ -122,6 +122,14 @@ func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) {
 	return s.key.Open(purpose, sealed)
 }
 
+// SealName encrypts a name that addresses contain, for one purpose.
+func (s *Service) SealName(purpose, name string) string { return s.key.SealName(purpose, name) }
+
+// OpenName decrypts what SealName made for the same purpose.
+func (s *Service) OpenName(purpose, sealed string) (string, error) {
+	return s.key.OpenName(purpose, sealed)
+}
+
 const fingerprintSetting = "server_key_fingerprint"
 
 // projectKeyPurpose is what projects' keys are sealed for (engine.ProjectKeyPurpose).

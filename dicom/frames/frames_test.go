@@ -338,6 +338,47 @@ func TestManyFrames(t *testing.T) {
 	require.Equal(t, "abab", string(got))
 }
 
+// counted counts how often a file is read.
+type counted struct {
+	*bytes.Reader
+
+	reads int
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.Reader.ReadAt(p, off)
+}
+
+// TestTinyFragments: a frame of many tiny fragments is read with few reads, and into whole buffers.
+func TestTinyFragments(t *testing.T) {
+	const n = 200_000
+	tiny, want := make([]string, n), make([]byte, 0, 2*n)
+	for i := range tiny {
+		tiny[i] = string([]byte{byte(i), byte(i >> 8)})
+		want = append(want, tiny[i]...)
+	}
+	d := &stream.DataSet{}
+	d.SetInt(dict.Rows, 1)
+	b := file(t, d, dict.JPEG2000, encapsulated(nil, tiny...)...)
+	c := &counted{Reader: bytes.NewReader(b)}
+	x, err := Open(c, int64(len(b)))
+	require.NoError(t, err)
+	f, err := x.Frame(1)
+	require.NoError(t, err)
+	c.reads = 0
+	r, got, pieces := f.Reader(), make([]byte, 0, len(want)), 0
+	for piece := make([]byte, 32<<10); err == nil; pieces++ {
+		var n int
+		n, err = r.Read(piece)
+		got = append(got, piece[:n]...)
+	}
+	require.Equal(t, io.EOF, err)
+	require.True(t, bytes.Equal(want, got))
+	require.LessOrEqual(t, c.reads, len(b)/pieceSize+2)
+	require.LessOrEqual(t, pieces, len(want)/(32<<10)+2)
+}
+
 func TestMediaType(t *testing.T) {
 	for syntax, want := range map[string]string{
 		dict.RLELossless: "image/dicom-rle", dict.JPEGBaseline8Bit: "image/jpeg", dict.JPEGLosslessSV1: "image/jpeg",

@@ -113,25 +113,57 @@ type joined struct {
 	file  io.ReaderAt
 	spans []Span
 	done  int64 // bytes of the first of them
+
+	buf []byte // of the file, from an offset on: small spans that lie together are read at once
+	at  int64
 }
 
-func (j *joined) Read(p []byte) (int, error) {
-	for len(j.spans) > 0 && j.done == j.spans[0].Length {
-		j.spans, j.done = j.spans[1:], 0
+func (j *joined) Read(p []byte) (n int, err error) {
+	for n < len(p) && len(j.spans) > 0 {
+		left := j.spans[0].Length - j.done
+		if left == 0 {
+			j.spans, j.done = j.spans[1:], 0
+			continue
+		}
+		if left >= pieceSize && n > 0 {
+			break
+		}
+		got, err := j.read(p[n:][:min(int64(len(p)-n), left)], j.spans[0].Offset+j.done, left)
+		n += got
+		j.done += int64(got)
+		if err != nil && n == 0 {
+			return 0, notShorter(err)
+		}
+		if err != nil || left >= pieceSize {
+			break
+		}
 	}
-	if len(j.spans) == 0 {
+	if n == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
-	at := j.spans[0]
-	n, err := j.file.ReadAt(p[:min(int64(len(p)), at.Length-j.done)], at.Offset+j.done)
-	j.done += int64(n)
-	if n > 0 || len(p) == 0 {
-		return n, nil
+	return n, nil
+}
+
+// read reads something at an offset, where so many bytes belong together.
+func (j *joined) read(p []byte, off, left int64) (n int, err error) {
+	last := j.spans[len(j.spans)-1]
+	if size := min(pieceSize, last.Offset+last.Length-off); left >= size { // there is nothing behind it, or too much
+		n, err = j.file.ReadAt(p, off)
+	} else {
+		if off < j.at || off >= j.at+int64(len(j.buf)) {
+			j.buf = append(j.buf[:0], make([]byte, size)...)
+			n, err = j.file.ReadAt(j.buf, off)
+			j.buf, j.at = j.buf[:n], off
+		}
+		n = copy(p, j.buf[max(0, min(off-j.at, int64(len(j.buf)))):])
 	}
-	if err == nil {
+	switch {
+	case n > 0:
+		return n, nil
+	case err == nil:
 		err = io.ErrNoProgress
 	}
-	return 0, notShorter(err)
+	return 0, err
 }
 
 // pieceSize is what is read of a file at once to be swapped or shifted.

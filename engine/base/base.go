@@ -8,12 +8,14 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/people"
@@ -91,6 +93,14 @@ const (
 	defaultParkPatience = 20 * time.Second
 	defaultProbePause   = 90 * time.Second
 )
+
+// Excludes reports whether an instance is left out where a patient is pseudonymized, by its own modality or by its SOP
+// class: what a server says of its series may be wrong.
+func (c *Config) Excludes(modality, class string) bool {
+	return slices.ContainsFunc(c.ExcludedModalities, func(m string) bool {
+		return m == modality || dict.IsClassOfModality(class, m)
+	})
+}
 
 // WithDefaults returns the configuration with the default in the place of each zero value.
 func (c Config) WithDefaults() Config {

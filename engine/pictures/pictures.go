@@ -138,6 +138,7 @@ func (p *Pool) Render(ctx context.Context, r Request) (Picture, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, p.config.Patience, errPatience)
 	defer cancel()
 	defer context.AfterFunc(p.closed, cancel)() //nolint:contextcheck // the pool's end is another than the request's
+	r.File = timely{limited, r.File}
 	in, err := p.prepare(limited, r)
 	if err != nil {
 		return Picture{}, told(ctx, limited, err)
@@ -160,6 +161,19 @@ func (p *Pool) Render(ctx context.Context, r Request) (Picture, error) {
 		return Picture{}, told(ctx, limited, err)
 	}
 	return Picture{Type: r.Options.Type, Data: data}, nil
+}
+
+// timely is a file that is read no longer than a context lasts: what lies in it may be made to take long.
+type timely struct {
+	ctx  context.Context //nolint:containedctx // of the one picture that it is read for
+	file io.ReaderAt
+}
+
+func (t timely) ReadAt(p []byte, off int64) (int, error) {
+	if err := context.Cause(t.ctx); err != nil {
+		return 0, err
+	}
+	return t.file.ReadAt(p, off)
 }
 
 var (

@@ -297,6 +297,31 @@ func TestPatience(t *testing.T) {
 	p.workers <- nil
 }
 
+// slow is a file each read of which takes longer than there is patience for.
+type slow struct {
+	*bytes.Reader
+
+	reads int
+}
+
+func (s *slow) ReadAt(p []byte, off int64) (int, error) {
+	s.reads++
+	<-time.After(100 * time.Millisecond)
+	return s.Reader.ReadAt(p, off)
+}
+
+// TestSlowFile: a file is read no longer than there is patience, whatever is in it.
+func TestSlowFile(t *testing.T) {
+	p := newPool(t, Config{Workers: 1, Patience: 50 * time.Millisecond})
+	b := file(t, "MONOCHROME2", nil)
+	r, from := request(b), &slow{Reader: bytes.NewReader(b)}
+	r.File = from
+	_, err := p.Render(t.Context(), r)
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, errPatience)
+	require.Equal(t, 1, from.reads)
+}
+
 // TestBusy: so many wait, and no more; who leaves makes room.
 func TestBusy(t *testing.T) {
 	p := newPool(t, Config{Workers: 1, Queue: 1})

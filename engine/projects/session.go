@@ -31,6 +31,41 @@ type Study struct {
 func (svc *Service) Session(ctx context.Context, job db.Job, s Study) (
 	session *deid.Session, pseudonym string, err error,
 ) {
+	return svc.session(ctx, job, s, svc.link)
+}
+
+// Later is Session for a pseudonym that is given, which the patient is not tied to before tie is called: that is to be
+// done before anything goes out.
+func (svc *Service) Later(ctx context.Context, job db.Job, s Study) (
+	session *deid.Session, tie func(context.Context) error, err error,
+) {
+	tie = func(context.Context) error { return nil }
+	session, _, err = svc.session(ctx, job, s, func(
+		ctx context.Context, of db.PseudonymOfParams, derived string, s Study,
+	) (string, error) {
+		_, err := svc.Q.PseudonymOf(ctx, of)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return svc.link(ctx, of, derived, s)
+		}
+		tied := false
+		tie = func(ctx context.Context) error {
+			if tied {
+				return nil
+			}
+			_, err := svc.link(ctx, of, derived, s)
+			tied = err == nil
+			return err
+		}
+		return s.Pseudonym, s.check()
+	})
+	return session, tie, err
+}
+
+// session is Session with what ties, or finds out how the patient is called.
+func (svc *Service) session(
+	ctx context.Context, job db.Job, s Study,
+	link func(context.Context, db.PseudonymOfParams, string, Study) (string, error),
+) (session *deid.Session, pseudonym string, err error) {
 	trial, subject := job.TrialProtocolID, deid.Subject{TrialID: job.TrialProtocolID, TrialName: job.TrialProtocolName}
 	subject.Charset = s.Source.FallbackCharset
 	profile, _ := deid.BuiltinProfile(deid.DefaultProfile)
@@ -61,7 +96,7 @@ func (svc *Service) Session(ctx context.Context, job db.Job, s Study) (
 		of := db.PseudonymOfParams{
 			ProjectID: job.ProjectID, Trial: LinkageTrial(project.IsDefault, trial), Identity: string(subject.Patient),
 		}
-		if subject.Pseudonym, err = svc.link(ctx, of, derived, s); err != nil {
+		if subject.Pseudonym, err = link(ctx, of, derived, s); err != nil {
 			return nil, "", err
 		}
 	case trial == "" && job.TrialProtocolName == "":
@@ -78,8 +113,8 @@ func (svc *Service) Session(ctx context.Context, job db.Job, s Study) (
 // derived. Pseudonym and patient belong together for ever, both ways. No error names a pseudonym: logs and reasons name
 // the study.
 func (svc *Service) link(ctx context.Context, of db.PseudonymOfParams, derived string, s Study) (string, error) {
-	if err := deid.CheckPseudonymOf(s.PatientID, s.Pseudonym); err != nil {
-		return "", fault.Permanent("Study %s was not sent: %w.", s.UID, err)
+	if err := s.check(); err != nil {
+		return "", err
 	}
 	known, err := svc.Q.PseudonymOf(ctx, of)
 	switch {
@@ -97,6 +132,14 @@ func (svc *Service) link(ctx context.Context, of db.PseudonymOfParams, derived s
 		)
 	}
 	return known, err
+}
+
+// check refuses a pseudonym that tells who the patient is.
+func (s Study) check() error {
+	if err := deid.CheckPseudonymOf(s.PatientID, s.Pseudonym); err != nil {
+		return fault.Permanent("Study %s was not sent: %w.", s.UID, err)
+	}
+	return nil
 }
 
 // linkAnew ties a patient to a pseudonym, unless somebody else has done so meanwhile.

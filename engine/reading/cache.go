@@ -66,8 +66,8 @@ func (c *Cache) Used() int64 {
 
 // ErrFull ends a retrieve for which there is no room.
 var ErrFull = errors.New(
-	"the series takes more room than is left for what is read by DICOMweb; others are being read now: try again " +
-		"later, or have an administrator give it more (--series-cache)",
+	"the series takes more room than is left for what is read by DICOMweb: try again when less is read, or have an " +
+		"administrator give it more (--series-cache)",
 )
 
 // join returns the series, which its caller reads until leave. fetch is run, in a goroutine of its own, if it has to be

@@ -180,7 +180,7 @@ func (r *Reading) Instance(ctx context.Context, series, uid string) (_ *Instance
 		return nil, nil, err
 	}
 	i, ok, err := e.find(ctx, uid)
-	if err == nil && (!ok || r.excludes(i)) {
+	if err == nil && (!ok || r.excludes("", i.class)) {
 		err = r.nothing("instance " + uid)
 	}
 	if err != nil {
@@ -193,7 +193,7 @@ func (r *Reading) Instance(ctx context.Context, series, uid string) (_ *Instance
 	return r.instance(ctx, e, i, n), func() { e.leave(true) }, nil
 }
 
-// Middle names the instance in the middle of a series, by their numbers as they came.
+// Middle names the instance in the middle of a series, as they came. Those that a pseudonym leaves out don't count.
 func (r *Reading) Middle(ctx context.Context, series string) (uid string, err error) {
 	e, err := r.join(ctx, series)
 	if err != nil {
@@ -201,18 +201,19 @@ func (r *Reading) Middle(ctx context.Context, series string) (uid string, err er
 	}
 	items, err := e.whole(ctx)
 	e.leave(err == nil)
-	if err != nil {
+	items = slices.DeleteFunc(slices.Clone(items), func(i item) bool { return r.excludes("", i.class) })
+	switch {
+	case err != nil:
 		return "", err
+	case len(items) == 0:
+		return "", r.nothing("an instance of series " + series)
 	}
 	return items[len(items)/2].uid, nil
 }
 
-// excludes reports whether a pseudonym leaves an instance out by its SOP class: what the server says of its series may
-// be wrong.
-func (r *Reading) excludes(i item) bool {
-	return r.pseudonymizes() && slices.ContainsFunc(r.svc.Config.ExcludedModalities, func(m string) bool {
-		return dict.IsClassOfModality(i.class, m)
-	})
+// excludes reports whether a pseudonym leaves an instance out, by its modality, as far as that is known, or SOP class.
+func (r *Reading) excludes(modality, class string) bool {
+	return r.pseudonymizes() && r.svc.Config.Excludes(modality, class)
 }
 
 // LeftOut says that an instance is not given under a pseudonym, because a rule of the profile says so.
@@ -226,28 +227,36 @@ func (e *LeftOut) Error() string {
 type Unsafe struct{ Err error }
 
 func (e *Unsafe) Error() string {
-	return "an instance can't be de-identified safely, and is not given: " + e.Err.Error()
+	why := e.Err.Error()
+	if of, ok := errors.AsType[*deid.UnsafeError](e.Err); ok { // it names the instance, which nobody may know
+		if why = of.Detail; of.Err != nil {
+			why += ": " + of.Err.Error()
+		}
+	}
+	return "an instance can't be de-identified safely, and is not given: " + why
 }
 func (e *Unsafe) Unwrap() error { return e.Err }
 
 // Object opens the instance as it is to go out, changed as the wish says. It is read as it comes. Errors: *LeftOut,
 // *Unsafe, or of the retrieve. Reading may end with an error, too.
 func (i *Instance) Object() (*stream.Object, error) {
-	if i.r.excludes(item{class: i.SOPClassUID}) {
-		return nil, &LeftOut{Reason: "excluded modality"}
-	}
 	_, obj, err := stream.OpenFile(&tail{ctx: i.ctx, e: i.e, n: i.n, pos: i.pos}, stream.Limits{})
 	if err != nil {
 		return nil, err
 	}
-	if err := i.change(obj); err != nil {
+	if i.r.excludes(obj.Header().Text(dict.Modality), i.SOPClassUID) {
+		err = &LeftOut{Reason: "excluded modality"}
+	} else {
+		err = i.change(obj)
+	}
+	if err != nil {
 		_ = obj.Close()
 		return nil, err
 	}
 	return obj, nil
 }
 
-// change de-identifies.
+// change de-identifies. The patient belongs to the pseudonym from the first instance on that goes out under it.
 func (i *Instance) change(obj *stream.Object) error {
 	if err := i.r.begin(i.ctx); err != nil || i.r.session == nil {
 		return err
@@ -259,8 +268,10 @@ func (i *Instance) change(obj *stream.Object) error {
 		return &LeftOut{refused.Reason}
 	case err != nil:
 		return &Unsafe{err}
+	case i.r.wish.Looks:
+		return nil
 	}
-	return nil
+	return noPseudonym(i.r.tie(i.ctx))
 }
 
 // begin opens the session of the study, once.
@@ -272,11 +283,16 @@ func (r *Reading) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.session, _, err = r.svc.projects.Session(ctx, r.job, projects.Study{
+	r.session, r.tie, err = r.svc.projects.Later(ctx, r.job, projects.Study{
 		Source: r.node.Server, SourceName: r.node.Name, UID: r.wish.Study, PatientID: study.patientID,
 		Answer: study.answer, Pseudonym: r.wish.Pseudonym, Pseudonymize: r.pseudonymizes(),
 	})
 	r.opened = err == nil
+	return noPseudonym(err)
+}
+
+// noPseudonym tells that a pseudonym can't be given from what may be better later.
+func noPseudonym(err error) error {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Policy == fault.PolicyPermanent {
 		return &NoPseudonym{err}
 	}
@@ -308,12 +324,24 @@ func (i *Instance) Wait() error {
 }
 
 // Out returns the instance as it goes out, in a file as of PS3.10, until release is called. Under a pseudonym, and
-// inflated where it is deflated, that is made for this one time, and counts for the room of the cache: pixel data may
+// inflated where it is deflated, that is made, kept for a moment, and counts for the room of the cache: pixel data may
 // change, too. Errors: as of Object.
 func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err error) {
 	if err := i.Wait(); err != nil {
 		return nil, 0, nil, err
 	}
+	w, job := i.r.wish, i.r.job
+	if w.Pseudonym == "" && w.TrialProtocolID == "" && w.TrialProtocolName == "" &&
+		!dict.TransferSyntaxOf(i.TransferSyntaxUID).Deflated {
+		file, size = i.File()
+		return file, size, func() {}, nil
+	}
+	key := outKey{i.e, i.n, w, job.ProjectID, job.ProfileSha256, job.UidGeneration, job.Scan}
+	return i.r.svc.outs.get(i.ctx, i.e.cache, key, i.produce)
+}
+
+// produce writes the instance as it goes out.
+func (i *Instance) produce() (file io.ReaderAt, size int64, release func(), err error) {
 	obj, err := i.Object()
 	if err != nil {
 		return nil, 0, nil, err
@@ -325,9 +353,6 @@ func (i *Instance) Out() (file io.ReaderAt, size int64, release func(), err erro
 		if err := obj.ConvertTo(syntax); err != nil {
 			return nil, 0, nil, err
 		}
-	} else if i.r.session == nil {
-		file, size = i.File()
-		return file, size, func() {}, nil
 	}
 	return i.e.cache.keepOnce(obj, syntax)
 }

@@ -38,6 +38,8 @@ type Service struct {
 	foreseen *source.Foreseen
 	cache    *Cache // nil: nothing can be read here
 
+	outs *outs
+
 	retrieves *prometheus.CounterVec
 
 	mu      sync.Mutex
@@ -50,6 +52,7 @@ type Service struct {
 func New(b *base.Base, ofNodes *nodes.Service, ofProjects *projects.Service, ofRetrieve *retrieve.Service) *Service {
 	svc := &Service{
 		Base: b, nodes: ofNodes, projects: ofProjects, retrieve: ofRetrieve, foreseen: source.NewForeseen(),
+		outs:   &outs{all: map[outKey]*out{}},
 		queues: map[int64]*queue{}, studies: map[studyKey]*heldStudy{}, told: map[disclosure]*telling{},
 		retrieves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_series_read_total",
@@ -120,6 +123,8 @@ type Wish struct {
 	Pseudonym                          string
 	TrialProtocolID, TrialProtocolName string
 	Project                            string
+
+	Looks bool // nothing goes out: it is only looked whether it could
 }
 
 // Reading is a study that somebody may read. It is used by one goroutine at a time.
@@ -132,7 +137,8 @@ type Reading struct {
 
 	study   *heldStudy
 	session *deid.Session
-	opened  bool // the session was asked for
+	tie     func(context.Context) error // the patient to the pseudonym
+	opened  bool                        // the session was asked for
 }
 
 // Open checks what the user may do: read from the server, which is not there for others, by DICOMweb, and see who

@@ -82,12 +82,7 @@ func (r *Task) omits(modality string) bool {
 // Excludes reports whether the job leaves an instance out, by its own modality or by its SOP class: what the source
 // says of the series may be wrong.
 func (r *Task) Excludes(modality, class string) bool {
-	if !jobs.Pseudonymized(r.Row, r.Job.Job) {
-		return false
-	}
-	return slices.Contains(r.svc.Config.ExcludedModalities, modality) || slices.ContainsFunc(
-		r.svc.Config.ExcludedModalities, func(m string) bool { return dict.IsClassOfModality(class, m) },
-	)
+	return jobs.Pseudonymized(r.Row, r.Job.Job) && r.svc.Config.Excludes(modality, class)
 }
 
 // NeverTakes reports whether a rule of the destination leaves a SOP class out.

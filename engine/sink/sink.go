@@ -32,6 +32,10 @@ type Outgoing struct {
 	Again bool
 	Size  int64 // bytes of the outgoing data set, if it can be called again
 
+	// Listed is set by Put where the destination did not say what became of it, and lists an instance of its UID, so that
+	// it counts as already there.
+	Listed bool
+
 	File      string // that the folder's sink has written, below the folder
 	FileBytes int64  // its length
 }

@@ -410,6 +410,7 @@ func (s *Web) undoubted(ctx context.Context, l *line, batch []*stowing) ([]*stow
 	s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(batch), func(p *stowing) bool {
 		if there[p.UID] {
+			p.Listed = true
 			p.done <- stowed{status: dimse.DuplicateSOPInstance}
 		}
 		return there[p.UID]
@@ -607,6 +608,7 @@ func (s *Web) settle(ctx context.Context, l *line, ps []*stowing, err error) {
 		p.tries++
 		switch {
 		case there[p.UID]:
+			p.Listed = true
 			p.done <- stowed{status: dimse.DuplicateSOPInstance}
 		case asked == nil && p.Again && p.tries < mostTries:
 			p.alone = len(ps) > 1

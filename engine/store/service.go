@@ -50,7 +50,8 @@ func (svc *Service) destination(ctx context.Context, user people.User, aeTitle s
 	return node, nil
 }
 
-// Begin takes an interactive slot of the server, which End and Abort give back. Objects of other studies than the one
+// Begin takes an interactive slot of the server, which is given back where there is nothing to send for a while, and
+// taken again. It is never the last one that is free, which stays for searches. Objects of other studies than the one
 // given, if any is, are refused. Errors: those of May; *refusal.Invalid where the study is no UID; *door.Busy,
 // *door.Closed; of the network, where a server of DICOMweb can't be reached. All that goes on ends with the context.
 func (svc *Service) Begin(ctx context.Context, user people.User, aeTitle, study string) (*Storing, error) {
@@ -66,23 +67,23 @@ func (svc *Service) Begin(ctx context.Context, user people.User, aeTitle, study 
 	if err != nil && !denied {
 		return nil, err
 	}
-	slot, err := svc.Door.Interactive(ctx, svc.nodes.Peer(node))
+	slots, err := svc.Door.InteractiveButOne(ctx, svc.nodes.Peer(node), 1)
 	if err != nil {
 		return nil, err
 	}
+	slot := slots[0]
 	running, cancel := context.WithCancel(ctx)
 	s := &Storing{
 		svc: svc, ctx: running, cancel: cancel, node: node, study: study, identified: !denied,
-		slot: slot, to: svc.sink.Alone(node, slot),
-		queue: make(chan *queued, queueLength), seen: map[string]bool{}, disclosed: map[disclosure]*sums{},
+		to: svc.sink.Alone(node, slot), queue: make(chan *queued, queueLength), served: make(chan struct{}),
+		seen: map[string]bool{}, disclosed: map[disclosure]*sums{},
 		kinds: map[kind]verdict{},
 	}
 	if _, err := s.to.Prepare(running, nil); err != nil {
-		s.Abort(ctx)
+		cancel()
+		s.hangUp(slot)
 		return nil, err
 	}
-	for i := range s.to.Workers() {
-		s.workers.Go(func() { s.work(i) })
-	}
+	go s.serve(slot)
 	return s, nil
 }

@@ -5,10 +5,12 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-go/adit/audit"
@@ -43,7 +45,7 @@ func (r Report) Away() bool {
 		!slices.ContainsFunc(r.Failed, func(o Object) bool { return !o.Away })
 }
 
-// MaxObjects bounds those of one request.
+// MaxObjects bounds the parts of one request, whatever is in them.
 const MaxObjects = 50_000
 
 // queueLength is how many objects wait for the server at most; those that wait are in memory, on credit.
@@ -58,10 +60,9 @@ type Storing struct {
 	node       nodes.DICOMNode
 	study      string // that the objects have to be of; empty: any
 	identified bool   // the user may store objects that name their patient
-	slot       *door.Slot
 	to         sink.Sink
 	queue      chan *queued
-	workers    sync.WaitGroup
+	served     chan struct{} // closed when nothing is sent any more
 	over       sync.Once
 	taken      int
 	seen       map[string]bool // SOP Instance UIDs
@@ -93,6 +94,7 @@ var (
 	twice        = verdict{failure: dimse.DuplicateSOPInstance, comment: "It is in this request twice."}
 	identified   = verdict{failure: dimse.RefusedNotAuthorized, comment: "Needs Patient Identity Removed YES, or transfer_unpseudonymized."}
 	unreadable   = verdict{failure: dimse.CannotUnderstand, comment: "It is no DICOM object with file meta information."}
+	behind       = verdict{failure: dimse.CannotUnderstand, comment: "A large value stands before its UIDs, which are not looked for."}
 	unnamed      = verdict{failure: dimse.CannotUnderstand, comment: "It lacks a valid UID of class, study, series or instance."}
 	notDICOM     = verdict{failure: dimse.CannotUnderstand, comment: "The part's Content-Type is not application/dicom."}
 	damaged      = verdict{failure: dimse.CannotUnderstand, comment: "It is damaged."}
@@ -100,11 +102,13 @@ var (
 	cut          = verdict{failure: dimse.ProcessingFailure, comment: "The request broke off within it."}
 	tooMany      = verdict{failure: dimse.OutOfResources, comment: "The request has too many objects; send several."}
 	full         = verdict{failure: dimse.OutOfResources, comment: "The server has no room now; try again later."}
+	noSlot       = verdict{failure: dimse.OutOfResources, comment: "ADIT has no connection to the server free; try again later."}
 	silent       = verdict{failure: dimse.ProcessingFailure, comment: "The server did not answer in time."}
 	brokeOff     = verdict{failure: dimse.ProcessingFailure, comment: "The server broke off."}
 	away         = verdict{failure: dimse.ProcessingFailure, comment: "The server accepts no connection of ADIT's now."}
 	otherAnswer  = verdict{failure: dimse.ProcessingFailure, comment: "The server acknowledged another instance."}
 	thereAlready = verdict{failure: dimse.DuplicateSOPInstance, comment: "The server says that it has it already."}
+	listed       = verdict{failure: dimse.ProcessingFailure, comment: "The server says nothing of it, but lists one with its UID."}
 	notSaid      = verdict{failure: dimse.ProcessingFailure, comment: "The server does not say that it stored it."}
 	notTakenDown = verdict{failure: dimse.ProcessingFailure, comment: "ADIT's audit log can't be written now."}
 )
@@ -144,16 +148,36 @@ func (p *part) Read(b []byte) (int, error) {
 // ErrEnough says that a request has more objects than are taken.
 var ErrEnough = errors.New("the request has too many objects")
 
-// Skip takes down a part of the request that is no DICOM object by its media type.
-func (s *Storing) Skip() { s.other(notDICOM) }
+// Skip takes down a part of the request that is no DICOM object by its media type. The error is ErrEnough: nothing more
+// can come then.
+func (s *Storing) Skip() error {
+	if err := s.count(); err != nil {
+		return err
+	}
+	s.other(notDICOM)
+	return nil
+}
+
+// Unread takes down that the request can't be read on behind a part, of which there are so many.
+func (s *Storing) Unread(parts int) {
+	s.other(verdict{failure: dimse.ProcessingFailure, comment: fmt.Sprintf("The body can't be read behind its part %d.", parts)})
+}
+
+// count counts a part of the request: each of them takes room in the answer.
+func (s *Storing) count() error {
+	if s.taken++; s.taken > MaxObjects {
+		s.other(tooMany)
+		return ErrEnough
+	}
+	return nil
+}
 
 // Take reads an object in the form of a file (PS3.10 7), whose preamble may be missing, and has it stored. It returns
 // when all of it was read that is needed; End tells what became of it. An error is that of reading, ErrEnough, or that
 // of the context: nothing more can come then.
 func (s *Storing) Take(r io.Reader) error {
-	if s.taken++; s.taken > MaxObjects {
-		s.other(tooMany)
-		return ErrEnough
+	if err := s.count(); err != nil {
+		return err
 	}
 	p := &part{r: r}
 	_, obj, err := stream.OpenFile(withPreamble(p), stream.Limits{})
@@ -187,7 +211,9 @@ func (s *Storing) admit(obj *stream.Object) (*queued, verdict) {
 		Names: sink.ObjectNames{Study: study, Series: series},
 	}}
 	for _, uid := range []string{q.Class, q.UID, q.Syntax, study, series} {
-		if !fault.ValidUID(uid) {
+		if body, ok := obj.Body(); !fault.ValidUID(uid) && ok && body.Tag < dict.SeriesInstanceUID {
+			return nil, behind
+		} else if !fault.ValidUID(uid) {
 			return nil, unnamed
 		}
 	}
@@ -277,20 +303,117 @@ func (s *Storing) enqueue(q *queued) error {
 	}
 }
 
-// work sends objects until there are no more.
-func (s *Storing) work(worker int) {
-	if worker > 0 && s.to.Enter(s.ctx, worker) != nil {
-		return // its context has ended
+// slotStays is how long a slot is kept while there is nothing to send. Somebody else may wait for it.
+const slotStays = time.Second
+
+// serve sends objects until there are no more, over a slot at first, and then over one whenever there is something to
+// send.
+func (s *Storing) serve(slot *door.Slot) {
+	defer close(s.served)
+	for more := s.sendOver(slot, nil); more; {
+		q, ok := <-s.queue
+		if !ok {
+			return
+		}
+		slot, why := s.connect()
+		if slot == nil {
+			s.done(q, why)
+			continue
+		}
+		more = s.sendOver(slot, q)
 	}
-	for q := range s.queue {
-		why := s.put(worker, q)
-		q.finish()
-		if why.comment != "" {
-			s.fail(q, why)
+}
+
+// sendOver sends objects over a slot, until there is nothing to send for a while. more: there may be something later.
+func (s *Storing) sendOver(slot *door.Slot, first *queued) (more bool) {
+	var workers sync.WaitGroup
+	var busy atomic.Int64
+	work := make(chan *queued)
+	for i := range s.to.Workers() {
+		workers.Go(func() {
+			if i > 0 && s.to.Enter(s.ctx, i) != nil {
+				return // its context has ended
+			}
+			for q := range work {
+				s.done(q, s.put(i, q))
+				busy.Add(-1)
+			}
+		})
+	}
+	hand := func(q *queued) {
+		busy.Add(1)
+		work <- q
+	}
+	if first != nil {
+		hand(first)
+	}
+	tick := time.NewTicker(slotStays)
+	defer tick.Stop()
+	for idle := false; !idle; {
+		var q *queued
+		select {
+		case q, more = <-s.queue:
+			if idle = !more; more {
+				hand(q)
+				tick.Reset(slotStays)
+			}
+		case <-tick.C:
+			idle, more = busy.Load() == 0, true
 		}
-		if q.done != nil {
-			close(q.done)
+	}
+	close(work)
+	workers.Wait()
+	s.hangUp(slot)
+	return more
+}
+
+// mostBusy is how often a slot is waited for, ten seconds each, before the rest is given up.
+const mostBusy = 6
+
+// connect takes a slot again; nil: why it can't.
+func (s *Storing) connect() (*door.Slot, verdict) {
+	if why := s.givenUp(); why != nil {
+		return nil, *why
+	}
+	slots, err := []*door.Slot(nil), error(nil)
+	for range mostBusy {
+		slots, err = s.svc.Door.InteractiveButOne(s.ctx, s.svc.nodes.Peer(s.node), 1)
+		if _, busy := errors.AsType[*door.Busy](err); !busy {
+			break
 		}
+	}
+	if err == nil {
+		s.to.SetSlots(slots)
+		if _, err = s.to.Prepare(s.ctx, nil); err == nil {
+			return slots[0], verdict{}
+		}
+		s.hangUp(slots[0])
+	}
+	if _, busy := errors.AsType[*door.Busy](err); busy {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.given = &noSlot
+		return nil, noSlot
+	}
+	return nil, s.failed(err)
+}
+
+// hangUp ends what is open over a slot, and gives it back.
+func (s *Storing) hangUp(slot *door.Slot) {
+	s.to.HangUp(s.ctx)
+	if err := slot.Close(s.ctx); err != nil {
+		s.svc.Log.WarnContext(s.ctx, "a slot can't be given back now", "server", s.node.Name, "err", err)
+	}
+}
+
+// done takes down what became of an object.
+func (s *Storing) done(q *queued, why verdict) {
+	q.finish()
+	if why.comment != "" {
+		s.fail(q, why)
+	}
+	if q.done != nil {
+		close(q.done)
 	}
 }
 
@@ -369,6 +492,9 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 		q.sums.bytes += q.size()
 		return verdict{}
 	case dimse.AlreadyThere:
+		if q.Listed {
+			return listed
+		}
 		return thereAlready
 	case dimse.BackOff:
 		s.given = &verdict{failure: status, comment: full.comment}
@@ -447,25 +573,21 @@ func (s *Storing) other(why verdict) {
 
 // End waits for what was taken, and tells what became of it.
 func (s *Storing) End(ctx context.Context) Report {
-	s.close(ctx, func() { s.to.HangUp(ctx) })
+	s.close(ctx)
 	return s.report
 }
 
 // Abort gives up what was not stored yet. After End it does nothing.
 func (s *Storing) Abort(ctx context.Context) {
 	s.cancel()
-	s.close(ctx, func() { s.to.Close(ctx) })
+	s.close(ctx)
 }
 
-func (s *Storing) close(ctx context.Context, hangUp func()) {
+func (s *Storing) close(ctx context.Context) {
 	s.over.Do(func() {
 		close(s.queue)
-		s.workers.Wait()
-		hangUp()
+		<-s.served
 		s.cancel()
-		if err := s.slot.Close(ctx); err != nil {
-			s.svc.Log.WarnContext(ctx, "a slot can't be given back now", "server", s.node.Name, "err", err)
-		}
 		s.takeDown(ctx)
 	})
 }

@@ -198,9 +198,25 @@ func (a *answering) alone(kind string, size int64, from io.Reader) error {
 	return a.failed(err)
 }
 
+// sealedBulk is bulk for an address under a pseudonym.
+func (p proxy) sealedBulk(w http.ResponseWriter, r *http.Request, of what) (err error) {
+	var path string
+	if err := of.ForViewing(r.Context()); err != nil { // whoever has not the study learns no more
+		return err
+	}
+	if of.series, of.instance, path, err = of.Unsealed(chi.URLParam(r, "name")); err != nil {
+		return err
+	}
+	return p.bulkAt(w, r, of, path)
+}
+
 // bulk serves a value that stands apart from the metadata (PS3.18 10.4.1.1.5).
 func (p proxy) bulk(w http.ResponseWriter, r *http.Request, of what) error {
-	path, err := frames.ParsePath(chi.URLParam(r, "path"))
+	return p.bulkAt(w, r, of, chi.URLParam(r, "path"))
+}
+
+func (p proxy) bulkAt(w http.ResponseWriter, r *http.Request, of what, at string) error {
+	path, err := frames.ParsePath(at)
 	if err != nil {
 		return framesFailed(err)
 	}

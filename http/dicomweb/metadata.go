@@ -24,6 +24,9 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 	if err := old(r); err != nil {
 		return err
 	}
+	if r.Method == http.MethodHead && of.instance == "" {
+		return of.head(w, r, dicomjson.MediaType)
+	}
 	if err := of.ForViewing(r.Context()); err != nil {
 		return err
 	}
@@ -55,8 +58,8 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 	}
 }
 
-// describe writes the metadata of an instance. Its bulk data is at addresses below that by which it was asked for,
-// under a pseudonym too.
+// describe writes the metadata of an instance. Its bulk data is at addresses below that by which it was asked for.
+// Under a pseudonym they name no series and instance: together with the metadata they would tell whose is what.
 func (p proxy) describe(i *reading.Instance, base string, of what) ([]byte, error) {
 	obj, err := i.Object()
 	if err != nil {
@@ -68,13 +71,18 @@ func (p proxy) describe(i *reading.Instance, base string, of what) ([]byte, erro
 		return nil, err
 	}
 	ds.Set(dict.AvailableTransferSyntaxUID, i.TransferSyntaxUID)
-	at := base + "/studies/" + of.study + "/series/" + i.Series + "/instances/" + i.SOPInstanceUID + "/bulkdata/"
+	study := base + "/studies/" + of.study
 	query := ""
 	if of.query != "" {
 		query = "?" + of.query
 	}
 	return dicomjson.Append(nil, ds, dicomjson.Options{
-		OmitUnparsable: p.original, BulkData: func(path dicomjson.Path) string { return at + place(path) + query },
+		OmitUnparsable: p.original, BulkData: func(path dicomjson.Path) string {
+			if of.Pseudonymizes() {
+				return study + "/bulkdata/" + of.Sealed(i.Series, i.SOPInstanceUID, place(path)) + query
+			}
+			return study + "/series/" + i.Series + "/instances/" + i.SOPInstanceUID + "/bulkdata/" + place(path) + query
+		},
 	})
 }
 
@@ -176,14 +184,7 @@ func (l *listing) row(b []byte) error {
 
 // end ends the list.
 func (l *listing) end() error {
-	if l.rows == 0 && !l.begun {
-		return &reading.LeftOut{Reason: "all of it"}
-	}
-	closing := "]"
-	if l.rows == 0 {
-		closing = "[]"
-	}
-	_, err := io.WriteString(l.out, closing)
+	_, err := io.WriteString(l.out, "]")
 	if l.zip != nil && err == nil {
 		err = l.zip.Close()
 	}

@@ -91,8 +91,8 @@ func (p proxy) picture(w http.ResponseWriter, r *http.Request, of what, thumbnai
 	}
 	w.Header().Set("Content-Type", made.Type)
 	w.Header().Set("Content-Length", strconv.Itoa(len(made.Data)))
-	w.Header().Set("Cache-Control", "private, max-age=300")
-	_, _ = w.Write(made.Data) // the caller has gone
+	w.Header().Set("Cache-Control", "no-store") // a right may be lost, or somebody else use the browser
+	_, _ = w.Write(made.Data)                   // the caller has gone
 	return nil
 }
 

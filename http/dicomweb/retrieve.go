@@ -5,11 +5,13 @@ package dicomweb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +25,7 @@ import (
 	"github.com/adit-go/adit/engine/reading"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/internal/refusal"
 )
 
 // Resources that are retrieved (PS3.18 10.4.1).
@@ -51,6 +54,7 @@ func (p proxy) retrieves() map[string]http.HandlerFunc {
 	}
 	routes[instancePath+"/frames/{frames}"] = p.reads(p.frames)
 	routes[instancePath+"/bulkdata/{path}"] = p.reads(p.bulk)
+	routes[studyPath+"/bulkdata/{name}"] = p.reads(p.sealedBulk)
 	maps.Copy(routes, p.pictureRoutes())
 	return routes
 }
@@ -59,15 +63,19 @@ func (p proxy) retrieves() map[string]http.HandlerFunc {
 func (p proxy) reads(serve func(w http.ResponseWriter, r *http.Request, of what) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		of, err := p.open(r)
-		if err == nil && r.Method == http.MethodHead { // nothing is fetched for that
-			_, err = of.all(r.Context())
-		} else if err == nil {
+		if err == nil {
 			err = serve(w, r, of)
 		}
 		if err != nil {
 			p.refuseReading(w, r, err)
 		}
 	}
+}
+
+// parameters are those of all that is retrieved. One that nobody knows may be a pseudonym whose name is mistyped.
+var parameters = []string{
+	"pseudonym", "trial_protocol_id", "trial_protocol_name", "project", "accept", "charset", "viewport", "window",
+	"quality", "annotation", "iccprofile",
 }
 
 // open checks who reads what, and how it is to be changed.
@@ -77,7 +85,12 @@ func (p proxy) open(r *http.Request) (what, error) {
 	if err != nil {
 		return of, problem.New(http.StatusBadRequest, "The query of the address can't be read; escape it properly.")
 	}
-	wish := reading.Wish{AETitle: aeTitle(r), Study: of.study}
+	for name := range values {
+		if !slices.Contains(parameters, name) {
+			return of, bad("", "%q is no parameter here; there are %s", shown(name), strings.Join(parameters, ", "))
+		}
+	}
+	wish := reading.Wish{AETitle: aeTitle(r), Study: of.study, Looks: r.Method == http.MethodHead}
 	kept := url.Values{}
 	for name, value := range map[string]*string{
 		"pseudonym": &wish.Pseudonym, "trial_protocol_id": &wish.TrialProtocolID,
@@ -117,6 +130,20 @@ func checkName(name, value string) error {
 	case len([]rune(value)) > longest:
 		return bad(name, "Ensure this value has at most %d characters.", longest)
 	}
+	return nil
+}
+
+// head answers a request for the headers of a study or series, of which nothing is fetched for that.
+func (of what) head(w http.ResponseWriter, r *http.Request, kind string) error {
+	series, err := of.Series(r.Context())
+	if err == nil && of.series != "" && !slices.Contains(series, of.series) {
+		err = fmt.Errorf("series %s in this study: %w", of.series, refusal.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
 	return nil
 }
 
@@ -187,7 +214,10 @@ func objectForms(r *http.Request, one bool) []form {
 	return forms
 }
 
-const objectType = "application/dicom"
+const (
+	objectType  = "application/dicom"
+	objectParts = `multipart/related; type="` + objectType + `"`
+)
 
 // accepted are the fields that say what a client takes. The parameter comes before the header (PS3.18 8.3.3.1).
 func accepted(r *http.Request) []string {
@@ -211,6 +241,9 @@ func (p proxy) objects(w http.ResponseWriter, r *http.Request, of what) error {
 	if err := old(r); err != nil {
 		return err
 	}
+	if r.Method == http.MethodHead && of.instance == "" {
+		return of.head(w, r, objectParts+"; boundary="+multipart.NewBoundary())
+	}
 	all, err := of.instances(r.Context())
 	if err != nil {
 		return err
@@ -219,7 +252,7 @@ func (p proxy) objects(w http.ResponseWriter, r *http.Request, of what) error {
 	if forms[0].single {
 		return p.single(out, all, forms)
 	}
-	out.type_ = `multipart/related; type="application/dicom"`
+	out.type_ = objectParts
 	return p.parts(out, all, forms)
 }
 
@@ -240,20 +273,29 @@ type step[T any] struct {
 	err error
 }
 
-// opened makes something of instances, one after the other. Those that the profile leaves out are passed over.
+// opened makes something of instances, one after the other. Those that the profile leaves out are passed over. That there
+// are none is an error.
 func opened[T any](all iter.Seq2[*reading.Instance, error], open func(*reading.Instance) (T, error)) (
 	next func() step[T], stop func(),
 ) {
 	pull, stop := iter.Pull2(all)
+	none := fmt.Errorf("an instance of it at the server: %w", refusal.ErrNotFound)
 	return func() step[T] {
 		for {
 			i, err, ok := pull()
+			if !ok && err == nil {
+				err = none
+			}
 			if !ok || err != nil {
 				return step[T]{ok: ok, err: err}
 			}
 			got, err := open(i)
 			if _, leftOut := errors.AsType[*reading.LeftOut](err); !leftOut {
+				none = nil
 				return step[T]{got, true, err}
+			}
+			if none != nil {
+				none = &reading.LeftOut{Reason: "all of it"}
 			}
 		}
 	}, stop
@@ -311,13 +353,13 @@ func convert(obj *stream.Object, stored string, forms []form) (syntax string, er
 func (p proxy) parts(out *answering, all iter.Seq2[*reading.Instance, error], forms []form) error {
 	next, stop := opened(all, inForm(forms))
 	defer stop()
-	for n := 0; ; n++ {
+	for {
 		s := await(next, out.live)
 		if s.err != nil {
 			return out.failed(s.err)
 		}
 		if !s.ok {
-			return out.end(n)
+			return out.end()
 		}
 		err := out.told()
 		if err == nil {
@@ -335,9 +377,6 @@ func (p proxy) single(out *answering, all iter.Seq2[*reading.Instance, error], f
 	next, stop := opened(all, inForm(forms))
 	defer stop()
 	s := next()
-	if s.err == nil && !s.ok {
-		s.err = &reading.LeftOut{Reason: "by its rules"}
-	}
 	if s.err != nil {
 		return s.err
 	}
@@ -451,18 +490,15 @@ func (a *answering) part(o prepared) error {
 	return o.writeTo(a.message)
 }
 
-// end ends the message. One without parts is none: all was left out.
-func (a *answering) end(parts int) error {
-	if parts == 0 && !a.begun {
-		return &reading.LeftOut{Reason: "all of it"}
-	}
-	if parts == 0 || a.waiting {
+// end ends the message.
+func (a *answering) end() error {
+	if a.waiting {
 		return a.failed(errNothing)
 	}
 	return a.failed(a.message.Close())
 }
 
-var errNothing = errors.New("after the answer had begun nothing was left to be sent")
+var errNothing = errors.New("after the headers of another part were sent nothing was left to be sent")
 
 // failed returns an error that can still be told. What broke off later ends the connection, so that nobody takes a part
 // for the whole.
@@ -488,5 +524,25 @@ func (p proxy) refuseReading(w http.ResponseWriter, r *http.Request, err error) 
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler) // the caller has gone
 	}
-	p.refuse(w, r, problem.OfReading(err))
+	if err = problem.OfReading(err); r.URL.Query().Has("pseudonym") {
+		told := *problem.Of(r.Context(), err)
+		told.Detail = withoutUIDs(told.Detail, r.URL.Path)
+		err = &told
+	}
+	p.refuse(w, r, err)
 }
+
+// withoutUIDs takes those out of a sentence that the caller has not named. They would tell whose what is that goes out.
+func withoutUIDs(sentence, path string) string {
+	return anyUID.ReplaceAllStringFunc(sentence, func(uid string) string {
+		named := strings.HasPrefix(uid, standardUIDs) || strings.Contains(path+"/", "/"+uid+"/")
+		if named || len(uid) <= len("000.000.000.000") { // an address
+			return uid
+		}
+		return "…"
+	})
+}
+
+var anyUID = regexp.MustCompile(`[0-2](\.[0-9]+){2,}`)
+
+const standardUIDs = "1.2.840.10008." // of classes and transfer syntaxes

@@ -27,8 +27,14 @@ func (p proxy) stores() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{"/studies": p.store, studyPath: p.store}
 }
 
-// bodyPatience is how long a body may stand still.
-const bodyPatience = 30 * time.Second
+// bodyPatience is how long a body may stand still, and how long it is waited for before it is looked how much of it has
+// come: at least so many bytes.
+const (
+	bodyPatience = 30 * time.Second
+	bodyLeast    = 30 << 10
+)
+
+var errTrickles = errors.New("hardly anything of the body comes")
 
 // Stores reports whether a request is one to store, whose body is read here, and not before it is known that there is
 // room for it: a client whose body has begun to go takes 503 for a reason to send it again, and some then send an empty
@@ -140,13 +146,24 @@ type incoming struct {
 	r    io.Reader
 	conn *http.ResponseController
 	n    int64
+
+	waited time.Duration // for the client, since it was looked how much came
+	came   int           // meanwhile
 }
 
-// Read gives up a body that stands still.
+// Read gives up a body that stands still, or trickles: what waits for it would be held for ever.
 func (b *incoming) Read(p []byte) (int, error) {
 	_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience)) // a body that isn't on a connection is there
+	begun := time.Now()
 	n, err := b.r.Read(p)
 	b.n += int64(n)
+	b.came += n
+	if b.waited += time.Since(begun); b.waited >= bodyPatience {
+		if b.came < bodyLeast && err == nil {
+			err = errTrickles
+		}
+		b.waited, b.came = 0, 0
+	}
 	if err != nil { // from now on only that the caller goes is read
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
@@ -172,14 +189,16 @@ func (b *incoming) take(s *store.Storing, boundary string) (parts int, err error
 			return parts, nil
 		}
 		if err != nil {
+			s.Unread(parts)
 			return parts, err
 		}
 		parts++
-		if t, err := media.Parse(part.ContentType()); part.ContentType() != "" && (err != nil || t.Name != objectType) {
-			s.Skip()
-			continue
+		if t, bad := media.Parse(part.ContentType()); part.ContentType() != "" && (bad != nil || t.Name != objectType) {
+			err = s.Skip()
+		} else {
+			err = s.Take(part)
 		}
-		if err := s.Take(part); err != nil {
+		if err != nil { // which is in the answer
 			return parts, err
 		}
 	}

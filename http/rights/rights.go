@@ -136,6 +136,8 @@ var table = map[string]Right{
 	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/frames/{frames}":            wado,
 	"GET /dicom-web/{ae_title}/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}":            wado,
 	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/frames/{frames}": wado,
+	"GET /dicom-web/{ae_title}/studies/{study}/bulkdata/{name}":                                                 wado,
+	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/bulkdata/{name}":                                      wado,
 	"GET /api/dicom-web/{ae_title}/wadors/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}": wado,
 
 	"GET /dicom-web/{ae_title}/studies/{study}/rendered":                                                                  wado,

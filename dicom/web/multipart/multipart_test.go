@@ -82,6 +82,8 @@ func TestReader(t *testing.T) {
 		{"plain", "--boundary\r\nContent-Type: a/b\r\n\r\none\r\n--boundary\r\nX: y\r\n\r\ntwo\r\n--boundary--\r\n", []got{{Header{"content-type": "a/b"}, "one"}, {Header{"x": "y"}, "two"}}, io.EOF},
 		{"CRLF before, no line end behind", "\r\n--boundary\r\n\r\none\r\n--boundary--", []got{{Header{}, "one"}}, io.EOF},
 		{"preamble and epilogue", "This is MIME.\r\n--boundary\r\n\r\none\r\n--boundary--\r\nThe end --boundary", []got{{Header{}, "one"}}, io.EOF},
+		{"another end in the epilogue", "--boundary\r\n\r\none\r\n--boundary--\r\n--boundary--\r\n--boundary", []got{{Header{}, "one"}}, io.EOF},
+		{"a part in the epilogue", "--boundary\r\n\r\none\r\n--boundary--\r\nx\r\n--boundary\r\n\r\ntwo\r\n--boundary--", []got{{Header{}, "one"}}, ErrMalformed},
 		{"header lines of all kinds", "--boundary \t\r\ncontent-TYPE :  a/b;\r\n c=d\r\nX-Wait: 1\nX-Wait: 2\r\n 3\r\nEmpty:\r\n\r\n\r\none\r\n\r\n--boundary--", []got{{Header{"content-type": "a/b; c=d", "x-wait": "1", "empty": ""}, "\r\none\r\n"}}, io.EOF},
 		{"line feeds alone behind the delimiter", "--boundary\nA: b\n\none\r\n--boundary\n\ntwo\r\n--boundary--", []got{{Header{"a": "b"}, "one"}, {Header{}, "two"}}, io.EOF},
 		{"empty parts", "--boundary\r\n\r\n\r\n--boundary\r\n\r\n\r\n--boundary--", []got{{Header{}, ""}, {Header{}, ""}}, io.EOF},

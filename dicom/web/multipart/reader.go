@@ -352,19 +352,30 @@ func (d *Reader) headerLine(most int) ([]byte, error) {
 	}
 }
 
-// epilogue reads to the end of the input.
+// epilogue reads to the end of the input. Parts that follow the closing delimiter are nobody's, but who sent them takes
+// them for read.
 func (d *Reader) epilogue() error {
+	tooLong := fmt.Errorf("%w: more than %d bytes follow its last delimiter", ErrTooLarge, d.lim.Epilogue)
 	for left := d.lim.Epilogue; ; {
-		if left -= d.end - d.pos; left < 0 {
-			return fmt.Errorf("%w: more than %d bytes follow its last delimiter", ErrTooLarge, d.lim.Epilogue)
+		n, found := d.search(d.buf[d.pos:d.end])
+		d.pos += n + found
+		switch left -= n + found; {
+		case left < 0:
+			return tooLong
+		case found > 0 && !d.last:
+			return fmt.Errorf("%w: another part follows its last delimiter", ErrMalformed)
+		case found > 0:
+			continue
 		}
-		d.pos = d.end
 		err := d.fill()
-		if err == io.EOF { //nolint:errorlint // only exactly this value says that the input ended as it should
-			return nil
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case err != io.EOF: //nolint:errorlint // only exactly this value says that the input ended as it should
 			return err
+		case d.end-d.pos > left:
+			return tooLong
+		default:
+			return nil
 		}
 	}
 }
