@@ -102,7 +102,7 @@ func newWriter(file File, of *index, password []byte, about About) *Writer {
 }
 
 // Continue goes on with an archive whose index says that it has this label, and cuts off what is behind the last
-// Commit. ErrOther: there is no such index.
+// Commit. ErrOther: there is no such index, or not all of what it lists.
 func Continue(file, list File, password []byte, about About) (*Writer, error) {
 	of, state, err := readIndex(list, password)
 	if err != nil {
@@ -111,6 +111,13 @@ func Continue(file, list File, password []byte, about About) (*Writer, error) {
 	w := newWriter(file, of, password, about)
 	w.apply(state)
 	if _, begun := w.find("", NoteName); of.label != about.Label || !begun {
+		return nil, ErrOther
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < w.whole() {
 		return nil, ErrOther
 	}
 	if err := of.cut(); err != nil {
