@@ -582,9 +582,11 @@ func (s *Archive) finish(ctx context.Context) error {
 		if err := s.folder.guard(); err != nil {
 			return err
 		}
+		before := s.size(archiveName)
 		if err := root.Rename(base+ArchivePart, base+archiveName); err != nil {
 			return s.folder.failed("the archive can't be given its name", err)
 		}
+		s.gave(before)
 		if err := s.folder.sync(); err != nil {
 			return err
 		}
@@ -592,11 +594,29 @@ func (s *Archive) finish(ctx context.Context) error {
 	}
 	s.letGo()
 	for _, name := range remove {
+		size := s.size(name)
 		if err := root.Remove(base + name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return s.folder.failed("what is left of an archive can't be removed", err)
 		}
+		s.gave(size)
 	}
 	return s.folder.sync()
+}
+
+// size is how long the file of the job with this ending is; 0: there is none.
+func (s *Archive) size(name string) int64 {
+	info, err := s.folder.root.Lstat(s.folder.job.FolderName + name)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// gave gives bytes back to the folder's quota that are not there any more.
+func (s *Archive) gave(n int64) {
+	if s.folder.room != nil {
+		s.folder.room.give(n)
+	}
 }
 
 // guardedFile is a file that only a process whose lease lasts writes to, within the quota of the folder.
