@@ -32,7 +32,7 @@ func TestCutAnywhere(t *testing.T) {
 		require.NoError(t, err)
 		return info.Size()
 	}
-	states := []state{{size(p.file), size(p.list), map[string][]byte{}}}
+	states := []state{{size(p.file), w.index.end, map[string][]byte{}}}
 	for i := range uint64(8) {
 		b := content(i, int(i)*1000)
 		if i < 4 {
@@ -49,12 +49,13 @@ func TestCutAnywhere(t *testing.T) {
 		for name, b := range want {
 			now[name] = b
 		}
-		states = append(states, state{size(p.file), size(p.list), now})
+		states = append(states, state{size(p.file), w.index.end, now})
 	}
 	data, err := os.ReadFile(p.file.Name())
 	require.NoError(t, err)
 	list, err := os.ReadFile(p.list.Name())
 	require.NoError(t, err)
+	list = list[:w.index.end]
 	check := func(cut int64, extra []byte, listCut int64, listExtra []byte, want map[string][]byte) {
 		q := newPair(t)
 		for f, b := range map[*os.File][]byte{q.file: append(bytes.Clone(data[:cut]), extra...), q.list: append(bytes.Clone(list[:listCut]), listExtra...)} {
@@ -216,6 +217,36 @@ func TestFull(t *testing.T) {
 	require.Equal(t, want, unpack(t, p.file.Name()))
 }
 
+// TestFullIndex: what was put finds a place in the index, however full the disk is, and what has none is an error.
+func TestFullIndex(t *testing.T) {
+	p := newPair(t)
+	list := &failing{File: p.list, full: 200_000}
+	w, err := Create(p.file, list, password, about)
+	require.NoError(t, err)
+	want, put := map[string][]byte{}, 0
+	for i := 0; err == nil; i++ {
+		name := fmt.Sprintf("%d/%s", i, strings.Repeat("&long ", i%20))
+		if i%3 == 0 {
+			_, err = w.PutWithin(t.Context(), fmt.Sprintf("%d.zip", i/100), name, noon, strings.NewReader(name))
+			name = fmt.Sprintf("%d.zip/%s", i/100, name)
+		} else {
+			_, err = w.Put(t.Context(), name, noon, strings.NewReader(name))
+		}
+		if err == nil {
+			put++
+		} else if strings.HasSuffix(err.Error(), "is over") {
+			err = nil
+		}
+		if i%50 == 0 {
+			require.NoError(t, w.Commit())
+		}
+		want[name] = nil
+	}
+	require.ErrorIs(t, err, errFull)
+	require.Greater(t, put, 100)
+	require.NoError(t, w.Commit())
+}
+
 // FuzzDirectory: no file makes who reads it for a finished archive do harm.
 func FuzzDirectory(f *testing.F) {
 	p := newPair(f)
@@ -255,11 +286,11 @@ func FuzzIndex(f *testing.F) {
 		f.Add(of.seal(text), false)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, seal bool) {
-		i := *of
+		i := &index{aead: of.aead, end: of.end}
 		if seal {
 			b = of.seal(b)
 		}
-		w := newWriter(nil, &i, password, about)
+		w := newWriter(nil, i, password, about)
 		w.apply(i.read(b))
 		for _, e := range w.Entries() {
 			if e.Offset < 0 || e.Size < 0 || e.end() < 0 {

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync"
 )
 
 // Of an index: its first bytes with the salt of its key, then batches, each with its length before it. A batch is
@@ -43,7 +44,32 @@ type index struct {
 	aead  cipher.AEAD
 	label string
 	n     uint64 // batches
-	end   int64
+
+	mu       sync.Mutex
+	end      int64
+	reserved int64 // how far room was made for batches to come, as zeros
+}
+
+// Of the room for a batch.
+const (
+	aroundBatch   = 1 << 10 // bytes that a batch takes without its changes, but for the name of what is being written
+	reserveAtOnce = 64 << 10
+)
+
+// reserve makes room for a batch with changes of so many bytes: what was acknowledged has to find a place.
+func (i *index) reserve(n int) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	short := i.end + int64(n) + aroundBatch - i.reserved
+	if short <= 0 {
+		return nil
+	}
+	zeros := make([]byte, (short+reserveAtOnce-1)/reserveAtOnce*reserveAtOnce)
+	if _, err := i.file.WriteAt(zeros, i.reserved); err != nil {
+		return err
+	}
+	i.reserved += int64(len(zeros))
+	return nil
 }
 
 func newIndex(file File, password, salt []byte) (*index, error) {
@@ -56,7 +82,7 @@ func newIndex(file File, password, salt []byte) (*index, error) {
 		return nil, err
 	}
 	aead, err := cipher.NewGCM(block)
-	return &index{file: file, aead: aead, end: int64(indexHead)}, err
+	return &index{file: file, aead: aead, end: int64(indexHead), reserved: int64(indexHead)}, err
 }
 
 func createIndex(file File, password []byte, label string) (*index, error) {
@@ -92,7 +118,10 @@ func (i *index) append(b *batch) error {
 	if err := i.file.Sync(); err != nil {
 		return err
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	i.end += int64(len(sealed))
+	i.reserved = max(i.reserved, i.end)
 	i.n++
 	return nil
 }
@@ -105,7 +134,10 @@ func (i *index) seal(text []byte) []byte {
 }
 
 // cut cuts off what is behind the last whole batch.
-func (i *index) cut() error { return i.file.Truncate(i.end) }
+func (i *index) cut() error {
+	i.reserved = i.end
+	return i.file.Truncate(i.end)
+}
 
 // readIndex reads an index up to its last whole batch. ErrOther: it is none, or has another password.
 func readIndex(file File, password []byte) (*index, []batch, error) {
@@ -149,6 +181,16 @@ func (i *index) read(b []byte) (batches []batch) {
 		i.n++
 	}
 	return batches
+}
+
+// size is how many bytes a change takes of a batch at most.
+func (c *change) size() int {
+	const most = 24 // digits of a number, with its name
+	text, err := json.Marshal(c)
+	if err != nil {
+		return 0 // which append says
+	}
+	return len(text) + 4*most
 }
 
 // fits reports whether a batch can be what it says.

@@ -51,6 +51,7 @@ type Writer struct {
 	entries []*Entry // nil: another one took its place
 	named   map[key]int
 	fresh   []change // since the last Commit
+	pending int      // bytes that they take of the index
 	end     int64    // of what is whole
 	open    *inner   // the archive within that is being written; nil: none
 }
@@ -257,6 +258,9 @@ func (w *Writer) add(ctx context.Context, e *Entry, b []byte) error {
 		return err
 	}
 	defer w.give()
+	if err := w.reserve(e); err != nil {
+		return err
+	}
 	if err := w.closeInner(); err != nil {
 		return err
 	}
@@ -274,6 +278,9 @@ func (w *Writer) stream(ctx context.Context, e *Entry, c *crypt, b []byte, r io.
 		return err
 	}
 	defer w.give()
+	if err := w.reserve(e); err != nil {
+		return err
+	}
 	if err := w.closeInner(); err != nil {
 		return err
 	}
@@ -314,7 +321,7 @@ func (w *Writer) done(e *Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.list(*e)
-	w.fresh = append(w.fresh, change{Entry: *e})
+	w.change(change{Entry: *e})
 	if e.In == "" {
 		w.end, w.open = e.end(), nil
 	} else {
@@ -345,8 +352,25 @@ func (w *Writer) Drop(ctx context.Context, name string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.drop(name)
-	w.fresh = append(w.fresh, change{Entry: Entry{Name: name}, Gone: true})
+	w.change(change{Entry: Entry{Name: name}, Gone: true})
 	return nil
+}
+
+// change remembers a change for the next Commit. The lock must be held.
+func (w *Writer) change(c change) {
+	w.fresh = append(w.fresh, c)
+	w.pending += c.size()
+}
+
+// reserve makes room in the index for an entry, and for the archive within that it may end or begin.
+func (w *Writer) reserve(e *Entry) error {
+	w.mu.Lock()
+	n := w.pending + 3*(&change{Entry: *e}).size()
+	if w.open != nil {
+		n += 2 * (&change{Entry: w.open.entry}).size()
+	}
+	w.mu.Unlock()
+	return w.index.reserve(n)
 }
 
 func (w *Writer) drop(name string) {
@@ -380,6 +404,9 @@ func (w *Writer) PutWithin(ctx context.Context, in, name string, at time.Time, r
 		return *e, err
 	}
 	defer w.give()
+	if err := w.reserve(e); err != nil {
+		return *e, err
+	}
 	if err := w.enter(in, at); err != nil {
 		return *e, err
 	}
@@ -627,7 +654,10 @@ func (w *Writer) Commit() error {
 		return err
 	}
 	w.mu.Lock()
-	w.fresh = w.fresh[len(b.Changes):]
+	w.fresh, w.pending = w.fresh[len(b.Changes):], 0
+	for i := range w.fresh {
+		w.pending += w.fresh[i].size()
+	}
 	w.mu.Unlock()
 	return nil
 }
