@@ -195,7 +195,9 @@ func (svc *Service) finishArchives(ctx context.Context, _ Chores) error {
 		w := warning{on: err != nil, off: err == nil}
 		if err != nil {
 			w.subject = fmt.Sprintf("ADIT: the archive of job %d can't be finished", job)
-			w.text = fmt.Sprintf("The archive of job %d has not got its name yet: %s. ADIT tries again.", job, fault.ReasonOf(err))
+			w.text = fmt.Sprintf(
+				"The archive of job %d has not got its name yet: %s. ADIT tries again.", job, fault.ReasonOf(err),
+			)
 		}
 		return svc.warn(ctx, fmt.Sprintf("archive-%d", job), w)
 	})

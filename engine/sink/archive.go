@@ -386,31 +386,12 @@ func (s *Archive) open(ctx context.Context, begins bool) error {
 		s.letGo()
 		return s.folder.failed("the archive can't be opened", err)
 	}
-	reopens := false
-	s.part, err = openArchived(root, base+ArchivePart)
-	if errors.Is(err, fs.ErrNotExist) {
-		if s.part, err = openArchived(root, base+archiveName); err == nil {
-			list, err := finished(s.part)
-			if err != nil {
-				return failed(err)
-			}
-			if reopens = list != nil && list.Label == s.label; !reopens {
-				s.letGo()
-			}
-		} else if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-	}
+	reopens, err := s.find(root, begins)
 	if err != nil {
 		return failed(err)
 	}
-	if s.part == nil && !begins {
-		return nil
-	}
 	if s.part == nil {
-		if s.part, err = root.OpenFile(base+ArchivePart, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640); err != nil {
-			return failed(err)
-		}
+		return nil
 	}
 	if taken, err := files.Lock(s.part); taken {
 		s.letGo()
@@ -437,11 +418,11 @@ func (s *Archive) open(ctx context.Context, begins bool) error {
 	about := s.about()
 	s.w, err = zipaes.Continue(part, index, password, about)
 	if errors.Is(err, zipaes.ErrOther) {
-		if s.w, err = nil, nil; !begins {
+		if !begins {
 			s.letGo()
 			return nil
 		}
-		s.w, err = zipaes.Create(part, index, password, about)
+		s.w, err = zipaes.Create(ctx, part, index, password, about)
 	}
 	if err == nil {
 		err = s.folder.sync()
@@ -451,6 +432,28 @@ func (s *Archive) open(ctx context.Context, begins bool) error {
 		return failed(err)
 	}
 	return nil
+}
+
+// find opens what there is of the archive, or an empty file if it is to be begun. reopens: it is finished.
+func (s *Archive) find(root *os.Root, begins bool) (reopens bool, err error) {
+	base := s.folder.job.FolderName
+	if s.part, err = openArchived(root, base+ArchivePart); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if s.part, err = openArchived(root, base+archiveName); err == nil {
+		list, err := finished(s.part)
+		if err != nil || list != nil && list.Label == s.label {
+			return true, err
+		}
+		s.letGo()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if !begins {
+		return false, nil
+	}
+	s.part, err = root.OpenFile(base+ArchivePart, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	return false, err
 }
 
 // checkName refuses to write where somebody else's file has the name of the archive.

@@ -7,9 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,10 +46,7 @@ func TestCutAnywhere(t *testing.T) {
 			want["1.zip/"+name] = b
 		}
 		require.NoError(t, w.Commit())
-		now := map[string][]byte{}
-		for name, b := range want {
-			now[name] = b
-		}
+		now := maps.Clone(want)
 		states = append(states, state{size(p.file), w.index.end, now})
 	}
 	data, err := os.ReadFile(p.file.Name())
@@ -58,7 +56,9 @@ func TestCutAnywhere(t *testing.T) {
 	list = list[:w.index.end]
 	check := func(cut int64, extra []byte, listCut int64, listExtra []byte, want map[string][]byte) {
 		q := newPair(t)
-		for f, b := range map[*os.File][]byte{q.file: append(bytes.Clone(data[:cut]), extra...), q.list: append(bytes.Clone(list[:listCut]), listExtra...)} {
+		for f, b := range map[*os.File][]byte{
+			q.file: slices.Concat(data[:cut], extra), q.list: slices.Concat(list[:listCut], listExtra),
+		} {
 			_, err := f.WriteAt(b, 0)
 			require.NoError(t, err)
 		}
@@ -93,10 +93,8 @@ func TestCutAnywhere(t *testing.T) {
 }
 
 func with(of map[string][]byte, name string, b []byte) map[string][]byte {
-	more := map[string][]byte{name: b}
-	for name, b := range of {
-		more[name] = b
-	}
+	more := maps.Clone(of)
+	more[name] = b
 	return more
 }
 
@@ -197,7 +195,7 @@ func (f *failing) WriteAt(b []byte, at int64) (int, error) {
 func TestFull(t *testing.T) {
 	p := newPair(t)
 	file := &failing{File: p.file, full: 50_000}
-	w, err := Create(file, p.list, password, about)
+	w, err := Create(t.Context(), file, p.list, password, about)
 	require.NoError(t, err)
 	want := map[string][]byte{"a": content(1, 10_000), "1.zip/b": content(2, 20_000)}
 	put(t, w, "a", want["a"])
@@ -221,7 +219,7 @@ func TestFull(t *testing.T) {
 func TestFullIndex(t *testing.T) {
 	p := newPair(t)
 	list := &failing{File: p.list, full: 200_000}
-	w, err := Create(p.file, list, password, about)
+	w, err := Create(t.Context(), p.file, list, password, about)
 	require.NoError(t, err)
 	want, put := map[string][]byte{}, 0
 	for i := 0; err == nil; i++ {
@@ -387,21 +385,4 @@ func TestMany(t *testing.T) {
 	w, err = Continue(p.file, p.list, password, about)
 	require.NoError(t, err)
 	require.Len(t, w.Entries(), n+1)
-}
-
-// repeated reads a block so many times.
-type repeated struct {
-	block []byte
-	left  int64
-	at    int
-}
-
-func (r *repeated) Read(b []byte) (int, error) {
-	if r.left == 0 {
-		return 0, io.EOF
-	}
-	n := int(min(int64(copy(b, r.block[r.at:])), r.left))
-	r.at = (r.at + n) % len(r.block)
-	r.left -= int64(n)
-	return n, nil
 }

@@ -8,7 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // the format asks for it
 	"crypto/subtle"
 	"encoding/binary"
 	"hash"

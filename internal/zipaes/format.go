@@ -243,34 +243,9 @@ const maxDirectory = 1 << 30
 
 // readDirectory reads the central directory of a finished archive of a size in bytes. at is where it begins.
 func readDirectory(r io.ReaderAt, size int64) (entries []Entry, at int64, comment string, err error) {
-	tail := make([]byte, min(size, endSize+most16+locatorSize+end64Size))
-	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+	from, length, n, comment, err := readEnd(r, size)
+	if err != nil {
 		return nil, 0, "", err
-	}
-	end := -1
-	for i := len(tail) - endSize; i >= 0; i-- {
-		if binary.LittleEndian.Uint32(tail[i:]) == endSignature &&
-			i+endSize+int(binary.LittleEndian.Uint16(tail[i+20:])) == len(tail) {
-			end = i
-			break
-		}
-	}
-	if end < 0 {
-		return nil, 0, "", errForeign
-	}
-	comment = string(tail[end+endSize:])
-	n, length := uint64(binary.LittleEndian.Uint16(tail[end+10:])), uint64(binary.LittleEndian.Uint32(tail[end+12:]))
-	from := uint64(binary.LittleEndian.Uint32(tail[end+16:]))
-	stop := uint64(size) - uint64(len(tail)-end)
-	if at64 := end - locatorSize - end64Size; at64 >= 0 &&
-		binary.LittleEndian.Uint32(tail[at64:]) == end64Signature &&
-		binary.LittleEndian.Uint32(tail[end-locatorSize:]) == locatorSignature {
-		n, length = binary.LittleEndian.Uint64(tail[at64+32:]), binary.LittleEndian.Uint64(tail[at64+40:])
-		from = binary.LittleEndian.Uint64(tail[at64+48:])
-		stop -= locatorSize + end64Size
-	}
-	if length > maxDirectory || from > stop || stop-from != length || n > length/centralSize {
-		return nil, 0, "", errForeign
 	}
 	b := make([]byte, length)
 	if _, err := r.ReadAt(b, int64(from)); err != nil && !errors.Is(err, io.EOF) {
@@ -296,6 +271,40 @@ func readDirectory(r io.ReaderAt, size int64) (entries []Entry, at int64, commen
 		}
 	}
 	return entries, int64(from), comment, nil
+}
+
+// readEnd reads where the central directory of an archive lies, how long it is in bytes, and in entries.
+func readEnd(r io.ReaderAt, size int64) (from, length, n uint64, comment string, err error) {
+	tail := make([]byte, min(size, endSize+most16+locatorSize+end64Size))
+	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return 0, 0, 0, "", err
+	}
+	end := -1
+	for i := len(tail) - endSize; i >= 0; i-- {
+		if binary.LittleEndian.Uint32(tail[i:]) == endSignature &&
+			i+endSize+int(binary.LittleEndian.Uint16(tail[i+20:])) == len(tail) {
+			end = i
+			break
+		}
+	}
+	if end < 0 {
+		return 0, 0, 0, "", errForeign
+	}
+	comment = string(tail[end+endSize:])
+	n, length = uint64(binary.LittleEndian.Uint16(tail[end+10:])), uint64(binary.LittleEndian.Uint32(tail[end+12:]))
+	from = uint64(binary.LittleEndian.Uint32(tail[end+16:]))
+	stop := uint64(size) - uint64(len(tail)-end)
+	if at64 := end - locatorSize - end64Size; at64 >= 0 &&
+		binary.LittleEndian.Uint32(tail[at64:]) == end64Signature &&
+		binary.LittleEndian.Uint32(tail[end-locatorSize:]) == locatorSignature {
+		n, length = binary.LittleEndian.Uint64(tail[at64+32:]), binary.LittleEndian.Uint64(tail[at64+40:])
+		from = binary.LittleEndian.Uint64(tail[at64+48:])
+		stop -= locatorSize + end64Size
+	}
+	if length > maxDirectory || from > stop || stop-from != length || n > length/centralSize {
+		return 0, 0, 0, "", errForeign
+	}
+	return from, length, n, comment, nil
 }
 
 // read takes an entry from the beginning of a central directory, and returns the rest of that.

@@ -5,6 +5,7 @@
 package zipaes
 
 import (
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,4 +51,21 @@ func TestFaultLarge(t *testing.T) {
 	require.NoError(t, err, out)
 	require.NotContains(t, out, "Error")
 	require.Contains(t, out, "5000000200")
+}
+
+// repeated reads a block so many times.
+type repeated struct {
+	block []byte
+	left  int64
+	at    int
+}
+
+func (r *repeated) Read(b []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(int64(copy(b, r.block[r.at:])), r.left))
+	r.at = (r.at + n) % len(r.block)
+	r.left -= int64(n)
+	return n, nil
 }

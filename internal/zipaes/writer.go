@@ -78,7 +78,7 @@ type inner struct {
 }
 
 // Create begins an archive and its index in the place of what two files hold, durably.
-func Create(file, list File, password []byte, about About) (*Writer, error) {
+func Create(ctx context.Context, file, list File, password []byte, about About) (*Writer, error) {
 	if len(about.Label) > most16/2 || len(about.Note) > buffer {
 		return nil, errors.New("the label or note of an archive is too long")
 	}
@@ -90,7 +90,7 @@ func Create(file, list File, password []byte, about About) (*Writer, error) {
 		return nil, err
 	}
 	w := newWriter(file, of, password, about)
-	if _, err := w.Put(context.Background(), NoteName, about.At, strings.NewReader(about.Note)); err != nil {
+	if _, err := w.Put(ctx, NoteName, about.At, strings.NewReader(about.Note)); err != nil {
 		return nil, err
 	}
 	return w, w.Commit()
@@ -154,8 +154,8 @@ func Reopen(file io.ReaderAt, size int64, list File, password []byte, label stri
 // ErrOther says that there is nothing of the archive that is looked for.
 var ErrOther = errors.New("it is another archive")
 
-// resume takes an archive within up again that was left in the middle. What was encrypted is read once more, for the sum
-// of it. It goes on behind everything that was written, whole or not, since no part of a key stream may be used twice.
+// resume takes an archive within up again that was left in the middle. What was encrypted is read once more, for its
+// sum. It goes on behind everything that was written, whole or not, since no part of a key stream may be used twice.
 func (w *Writer) resume() error {
 	e := &w.open.entry
 	info, err := w.file.Stat()

@@ -42,7 +42,7 @@ func newPair(t testing.TB) pair {
 
 func (p pair) create(t testing.TB) *Writer {
 	t.Helper()
-	w, err := Create(p.file, p.list, password, about)
+	w, err := Create(t.Context(), p.file, p.list, password, about)
 	require.NoError(t, err)
 	return w
 }
