@@ -193,6 +193,7 @@ type batchTransferCmd struct {
 	Project      string `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
 	Pseudonymize bool   `help:"De-identify. Studies without a pseudonym in the file get their patient's pseudonym from the project's linkage table, or a new one."`
 	jobs.SentFlags
+	jobs.ArchiveFlags
 	jobs.Flags
 }
 
@@ -202,6 +203,10 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 		return err
 	}
 	file, err := c.read()
+	if err != nil {
+		return err
+	}
+	password, err := c.Password(io, c.File == "-")
 	if err != nil {
 		return err
 	}
@@ -218,7 +223,7 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 		BatchFile: file, BatchAbout: c.about(), Source: c.Source, Destination: c.Destination, Project: c.Project,
 		Pseudonymize: c.Pseudonymize, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName,
 		LeaveOutRejected: c.LeaveOutRejected(), Urgent: c.Urgent,
-		OutsideWindows: c.OutsideWindows, MailWhenFinished: c.Mail,
+		OutsideWindows: c.OutsideWindows, MailWhenFinished: c.Mail, ArchivePassword: password,
 	}
 	made, err := cl.Batch.Transfer(ctx, b, "")
 	if err != nil {

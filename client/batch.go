@@ -51,6 +51,7 @@ type NewBatchTransfer struct {
 	Urgent            bool   `json:"urgent,omitempty" doc:"Before all jobs that are not urgent; needs a permission."`
 	OutsideWindows    bool   `json:"outside_windows,omitempty" doc:"Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
 	MailWhenFinished  bool   `json:"mail_when_finished,omitempty" doc:"Send the caller a mail when the job has ended; not by default."`
+	ArchivePassword   string `json:"archive_password,omitempty" writeOnly:"true" doc:"As of a selective transfer." example:"correct horse battery staple"`
 }
 
 // BatchToCheck is a file that is to be tried.

@@ -91,6 +91,7 @@ type NewJob struct {
 	Urgent            bool       `json:"urgent,omitempty" doc:"Before all that is not urgent; needs a permission."`
 	OutsideWindows    bool       `json:"outside_windows,omitempty" doc:"Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
 	MailWhenFinished  bool       `json:"mail_when_finished,omitempty" doc:"Send the caller a mail when the job has ended; not by default."`
+	ArchivePassword   string     `json:"archive_password,omitempty" writeOnly:"true" doc:"Into a folder: leave one zip file, encrypted with AES-256 under this password, instead of a tree of files; 7-Zip opens it. 12 to 128 characters of ASCII. It is kept encrypted and never shown again." example:"correct horse battery staple"`
 }
 
 // NewStudy is a study, or chosen series of it, to be transferred.
@@ -139,6 +140,7 @@ type Job struct {
 	Priority          int        `json:"priority" doc:"From 1 to 8; of jobs that are otherwise equal, those with 8 come first." example:"3"`
 	Paused            bool       `json:"paused" doc:"Whether it starts no tasks until it is continued."`
 	MailWhenFinished  bool       `json:"mail_when_finished" doc:"Whether its owner gets a mail when it has ended."`
+	Archive           bool       `json:"archive,omitempty" doc:"Leaves one encrypted archive in its folder instead of a tree of files."`
 	Tasks             TaskCounts `json:"tasks" doc:"How many of its tasks are in which status."`
 	Expected          int64      `json:"expected" doc:"Instances that the source has of those studies that ADIT has looked up so far, and no rule leaves out." example:"480"`
 	Received          int64      `json:"received" doc:"Instances that came from the source." example:"480"`

@@ -4,6 +4,7 @@
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
 -- has refused takes no more than its allowance, and once its probe_at has come one task beyond that, which is the trial. At a server that refused
 -- last, a study that was refused comes after all others.
+-- An archive has one writer: a job that makes one has one running task, and none while a member gives the archive its name.
 -- A dry run needs nothing of its destination. A folder that the member doesn't see takes nothing from it.
 -- A task that moves no study, but asks its source for something, takes one association there and no study by a rate. Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
@@ -105,6 +106,7 @@ WITH self AS MATERIALIZED (
               AND NOT EXISTS (SELECT FROM verify)
               AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
               AND NOT EXISTS (SELECT FROM unseen WHERE unseen.id = j.destination_id AND NOT dry_run(j))
+              AND NOT (j.archive AND (j.n_running > 0 OR EXISTS (SELECT FROM members m WHERE m.id = j.archive_member AND m.fenced_at IS NULL)))
               AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= side.need)
               AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
               AND (own.id IS NOT NULL OR coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true))

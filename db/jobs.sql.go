@@ -93,7 +93,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, jobs.title, jobs.description, jobs.ethics_id, jobs.extra_columns, jobs.first_job_id, jobs.recurrence_id, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, jobs.title, jobs.description, jobs.ethics_id, jobs.extra_columns, jobs.first_job_id, jobs.recurrence_id, jobs.archive_password, jobs.archive, jobs.archive_begun, jobs.archive_open, jobs.archive_member, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
        coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
@@ -172,6 +172,11 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 		&i.Job.ExtraColumns,
 		&i.Job.FirstJobID,
 		&i.Job.RecurrenceID,
+		&i.Job.ArchivePassword,
+		&i.Job.Archive,
+		&i.Job.ArchiveBegun,
+		&i.Job.ArchiveOpen,
+		&i.Job.ArchiveMember,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
@@ -186,7 +191,7 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 }
 
 const getJobs = `-- name: GetJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, jobs.title, jobs.description, jobs.ethics_id, jobs.extra_columns, jobs.first_job_id, jobs.recurrence_id, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, jobs.title, jobs.description, jobs.ethics_id, jobs.extra_columns, jobs.first_job_id, jobs.recurrence_id, jobs.archive_password, jobs.archive, jobs.archive_begun, jobs.archive_open, jobs.archive_member, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
        coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
@@ -272,6 +277,11 @@ func (q *Queries) GetJobs(ctx context.Context, ids []int64) ([]GetJobsRow, error
 			&i.Job.ExtraColumns,
 			&i.Job.FirstJobID,
 			&i.Job.RecurrenceID,
+			&i.Job.ArchivePassword,
+			&i.Job.Archive,
+			&i.Job.ArchiveBegun,
+			&i.Job.ArchiveOpen,
+			&i.Job.ArchiveMember,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
@@ -297,7 +307,7 @@ INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_p
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
                   leave_out_rejected, scan, manifest, title, description, ethics_id, extra_columns, first_job_id, recurrence_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
-RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped, sum_expected, sum_received, sum_delivered, sum_bytes, title, description, ethics_id, extra_columns, first_job_id, recurrence_id
+RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped, sum_expected, sum_received, sum_delivered, sum_bytes, title, description, ethics_id, extra_columns, first_job_id, recurrence_id, archive_password, archive, archive_begun, archive_open, archive_member
 `
 
 type InsertJobParams struct {
@@ -410,12 +420,17 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.ExtraColumns,
 		&i.FirstJobID,
 		&i.RecurrenceID,
+		&i.ArchivePassword,
+		&i.Archive,
+		&i.ArchiveBegun,
+		&i.ArchiveOpen,
+		&i.ArchiveMember,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, jobs.title, jobs.description, jobs.ethics_id, jobs.extra_columns, jobs.first_job_id, jobs.recurrence_id, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, jobs.title, jobs.description, jobs.ethics_id, jobs.extra_columns, jobs.first_job_id, jobs.recurrence_id, jobs.archive_password, jobs.archive, jobs.archive_begun, jobs.archive_open, jobs.archive_member, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
        coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
@@ -576,6 +591,11 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.ExtraColumns,
 			&i.Job.FirstJobID,
 			&i.Job.RecurrenceID,
+			&i.Job.ArchivePassword,
+			&i.Job.Archive,
+			&i.Job.ArchiveBegun,
+			&i.Job.ArchiveOpen,
+			&i.Job.ArchiveMember,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
@@ -597,7 +617,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped, sum_expected, sum_received, sum_delivered, sum_bytes, title, description, ethics_id, extra_columns, first_job_id, recurrence_id FROM jobs WHERE id = $1 AND stripped < 3 FOR NO KEY UPDATE
+SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped, sum_expected, sum_received, sum_delivered, sum_bytes, title, description, ethics_id, extra_columns, first_job_id, recurrence_id, archive_password, archive, archive_begun, archive_open, archive_member FROM jobs WHERE id = $1 AND stripped < 3 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
@@ -654,6 +674,11 @@ func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
 		&i.ExtraColumns,
 		&i.FirstJobID,
 		&i.RecurrenceID,
+		&i.ArchivePassword,
+		&i.Archive,
+		&i.ArchiveBegun,
+		&i.ArchiveOpen,
+		&i.ArchiveMember,
 	)
 	return i, err
 }

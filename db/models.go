@@ -286,6 +286,11 @@ type Job struct {
 	ExtraColumns      []string
 	FirstJobID        *int64
 	RecurrenceID      *int64
+	ArchivePassword   []byte
+	Archive           bool
+	ArchiveBegun      int32
+	ArchiveOpen       bool
+	ArchiveMember     *uuid.UUID
 }
 
 type JobSample struct {

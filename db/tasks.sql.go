@@ -392,7 +392,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 }
 
 const loadRun = `-- name: LoadRun :one
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, t.rows, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, j.sum_expected, j.sum_received, j.sum_delivered, j.sum_bytes, j.title, j.description, j.ethics_id, j.extra_columns, j.first_job_id, j.recurrence_id, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, t.rows, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, j.sum_expected, j.sum_received, j.sum_delivered, j.sum_bytes, j.title, j.description, j.ethics_id, j.extra_columns, j.first_job_id, j.recurrence_id, j.archive_password, j.archive, j.archive_begun, j.archive_open, j.archive_member, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
        schedule_now()::timestamptz AS now,
        EXISTS (SELECT FROM delivered d WHERE d.task_id = t.id) AS delivered,
        EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying,
@@ -524,6 +524,11 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Job.ExtraColumns,
 		&i.Job.FirstJobID,
 		&i.Job.RecurrenceID,
+		&i.Job.ArchivePassword,
+		&i.Job.Archive,
+		&i.Job.ArchiveBegun,
+		&i.Job.ArchiveOpen,
+		&i.Job.ArchiveMember,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,

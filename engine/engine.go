@@ -78,12 +78,12 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 	}
 	e.Query, e.Jobs, e.Lease, e.Quarantine = query.New(b, e.Nodes), jobs.New(b, e.Nodes, e.Projects),
 		lease.New(b, e.Nodes), quarantine.New(b, e.Nodes)
-	e.Housekeeping = housekeeping.New(b, e.Nodes)
 	e.Retrieve = retrieve.New(b, e.Nodes, e.Receive)
 	e.Reading = reading.New(b, e.Nodes, e.Projects, e.Retrieve)
 	e.Download = download.New(b, e.Reading)
 	e.Verify = verify.New(b, func() bool { return e.Retrieve.Inbox().Listens() })
 	sinks := sink.New(b, e.Nodes)
+	e.Housekeeping = housekeeping.New(b, e.Nodes, sinks)
 	e.Store = store.New(b, e.Nodes, sinks)
 	e.Transfer = transfer.New(b, transfer.Rooms{
 		Nodes: e.Nodes, Projects: e.Projects, Jobs: e.Jobs,

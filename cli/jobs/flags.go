@@ -59,3 +59,22 @@ func (f SentFlags) LeaveOutRejected() *bool {
 	}
 	return new(f.Rejected == "leave-out")
 }
+
+// ArchiveFlags say whether a job leaves an archive in its folder.
+type ArchiveFlags struct {
+	ArchivePasswordFile string `placeholder:"FILE" help:"Into a folder: leave one encrypted zip file instead of a tree of files, with the password on the only line of this file, which others must not be able to read; - reads it from the standard input, or asks for it."`
+}
+
+// Password reads the password of the archive; empty: there is to be none. stdin: something else is read from the
+// standard input.
+func (f ArchiveFlags) Password(io command.Streams, stdin bool) (string, error) {
+	switch {
+	case f.ArchivePasswordFile == "":
+		return "", nil
+	case f.ArchivePasswordFile != "-":
+		return command.ReadSecret(io.Err, "Password of the archive", f.ArchivePasswordFile)
+	case stdin:
+		return "", command.Usage("the standard input can't be read twice: put the password of the archive into a file")
+	}
+	return command.ReadSecret(io.Err, "Password of the archive", "")
+}

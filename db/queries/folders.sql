@@ -83,13 +83,14 @@ SELECT pg_advisory_xact_lock(7160002);
 -- name: LockFolder :one
 SELECT * FROM folders WHERE id = $1 FOR NO KEY UPDATE;
 
--- ForgetGone removes warnings and chores of folders and machines that are gone.
+-- ForgetGone removes warnings and chores of folders and machines that are gone, and of archives that got their names.
 -- name: ForgetGone :exec
 WITH done AS (
     DELETE FROM chores c WHERE c.name ~ '^folder-[0-9]+$' AND NOT EXISTS (SELECT FROM folders f WHERE c.name = 'folder-' || f.id)
 )
 DELETE FROM warnings w
-WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
+WHERE w.key ~ '^archive-' AND NOT EXISTS (SELECT FROM jobs j WHERE j.archive_open AND w.key = 'archive-' || j.id)
+   OR w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
    OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.data_dir_id);
 
 -- name: SetResolved :exec

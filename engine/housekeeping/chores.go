@@ -39,7 +39,7 @@ func (svc *Service) RunChores(ctx context.Context, c Chores) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for _, part := range []func(context.Context, Chores) error{
-		svc.heedClock, svc.cleanUpDaily, svc.countFolders, svc.watch, svc.sampleUse,
+		svc.heedClock, svc.cleanUpDaily, svc.countFolders, svc.watch, svc.sampleUse, svc.finishArchives,
 	} {
 		all.Go(func() {
 			for {
@@ -61,7 +61,7 @@ func (svc *Service) RunChores(ctx context.Context, c Chores) {
 // DoChores does one round: what is due.
 func (svc *Service) DoChores(ctx context.Context, c Chores) error {
 	return errors.Join(svc.heedClock(ctx, c), svc.cleanUpDaily(ctx, c), svc.countFolders(ctx, c), svc.watch(ctx, c),
-		svc.sampleUse(ctx, c))
+		svc.sampleUse(ctx, c), svc.finishArchives(ctx, c))
 }
 
 func (svc *Service) cleanUpDaily(ctx context.Context, _ Chores) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/sink"
 	"github.com/adit-go/adit/mail"
@@ -148,10 +149,15 @@ func (svc *Service) countFolder(ctx context.Context, id int64, path string, run 
 		if err != nil {
 			return nil //nolint:nilerr // removed meanwhile
 		}
-		if info.ModTime().Before(old) && strings.HasPrefix(name, jobFolders) &&
-			strings.HasSuffix(name, sink.HalfWritten) && root.Remove(name) == nil {
-			out.Removed++
-			return nil
+		if info.ModTime().Before(old) && strings.HasPrefix(name, jobFolders) {
+			left, err := svc.isLeft(ctx, id, name)
+			if err != nil {
+				return err
+			}
+			if left && root.Remove(name) == nil {
+				out.Removed++
+				return nil
+			}
 		}
 		if name == nodes.MarkerName {
 			return nil
@@ -166,6 +172,35 @@ func (svc *Service) countFolder(ctx context.Context, id int64, path string, run 
 	return out, svc.Q.PutUsage(ctx,
 		db.PutUsageParams{FolderID: id, Counted: out.Bytes, Before: before.Bytes, MeasuredBefore: before.MeasuredAt},
 	)
+}
+
+// isLeft reports whether nobody will finish an old file of a folder: an instance's, or an archive's whose job is gone.
+func (svc *Service) isLeft(ctx context.Context, folder int64, name string) (bool, error) {
+	if strings.HasSuffix(name, sink.HalfWritten) {
+		return true, nil
+	}
+	base, index := strings.CutSuffix(name, sink.ArchiveIndex)
+	base, part := strings.CutSuffix(base, sink.ArchivePart)
+	if !index && !part {
+		return false, nil
+	}
+	has, err := svc.Q.HasJobFolder(ctx, db.HasJobFolderParams{FolderID: folder, Name: base})
+	return !has, err
+}
+
+// finishArchives gives archives their names that a task could not finish, and tells staff of those that it can't
+// finish either.
+func (svc *Service) finishArchives(ctx context.Context, _ Chores) error {
+	return svc.sinks.FinishArchives(ctx, func(job int64, err error) error {
+		w := warning{on: err != nil, off: err == nil}
+		if err != nil {
+			w.subject = fmt.Sprintf("ADIT: the archive of job %d can't be finished", job)
+			w.text = fmt.Sprintf(
+				"The archive of job %d has not got its name yet: %s. ADIT tries again.", job, fault.ReasonOf(err),
+			)
+		}
+		return svc.warn(ctx, fmt.Sprintf("archive-%d", job), w)
+	})
 }
 
 func (svc *Service) watchDisk(ctx context.Context, key, whose string, free, lowGB float64) error {

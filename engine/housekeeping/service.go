@@ -6,15 +6,17 @@ package housekeeping
 import (
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/sink"
 )
 
 // Service of one engine. It is safe for concurrent use.
 type Service struct {
 	*base.Base
 	nodes *nodes.Service
+	sinks *sink.Service
 }
 
 // New returns the service of an engine.
-func New(b *base.Base, ofNodes *nodes.Service) *Service {
-	return &Service{Base: b, nodes: ofNodes}
+func New(b *base.Base, ofNodes *nodes.Service, ofSinks *sink.Service) *Service {
+	return &Service{Base: b, nodes: ofNodes, sinks: ofSinks}
 }

@@ -27,6 +27,9 @@ func recordNewJob(ctx context.Context, q *db.Queries, job db.Job, t Transfer, ta
 			"kind": job.Kind, "tasks": tasks, "urgent": t.Urgent, "outside_windows": t.OutsideWindows,
 		},
 	}
+	if t.ArchivePassword != "" {
+		e.Detail["archive"] = true
+	}
 	if job.ProfileName != "" {
 		e.Profile = job.ProfileName + " " + job.ProfileVersion
 	}

@@ -306,7 +306,7 @@ var jobRules = map[JobAction]jobRule{
 			}
 			return errors.Join(
 				restartMass(ctx, q, job), q.RestartTasks(ctx, job.ID), q.StripJob(ctx, db.StripJobParams{ID: job.ID}),
-				q.RecountJob(ctx, job.ID),
+				q.RestartArchive(ctx, job.ID), q.RecountJob(ctx, job.ID),
 			)
 		},
 	},

@@ -54,12 +54,16 @@ func earlierJob(ctx context.Context, q *db.Queries, user people.User, key string
 		return 0, err
 	}
 	if string(row.BodySha256) != string(hash) {
-		return 0, &refusal.Invalid{
-			Field:  "Idempotency-Key",
-			Reason: "another request used the same key within the last 24 hours; use a new key for a new job",
-		}
+		return 0, keyUsed()
 	}
 	return row.JobID, nil
+}
+
+func keyUsed() error {
+	return &refusal.Invalid{
+		Field:  "Idempotency-Key",
+		Reason: "another request used the same key within the last 24 hours; use a new key for a new job",
+	}
 }
 
 // checkOutside refuses a job outside the windows of its servers to those who may not make one.

@@ -45,6 +45,8 @@ type Transfer struct {
 	// urgent, and to run where the window of a server is closed for jobs, within the default's cap
 	OutsideWindows   bool
 	MailWhenFinished bool
+	// ArchivePassword, if not empty, has the job leave one encrypted archive in its folder instead of a tree of files.
+	ArchivePassword nodes.Secret
 	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
 	// one's job.
 	IdempotencyKey string
@@ -88,13 +90,63 @@ func (svc making) createTransfer(
 		if err := svc.People.Site.CountJob(ctx, q, user); err != nil {
 			return 0, err
 		}
-		return insert(q, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination})
+		id, err := insert(q, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination})
+		if err != nil || t.ArchivePassword == "" {
+			return id, err
+		}
+		return id, q.SealArchive(ctx, db.SealArchiveParams{
+			ID: id, ArchivePassword: svc.People.Seal(ArchivePurpose(id), []byte(t.ArchivePassword)),
+		})
 	})
 	if err != nil {
 		return Job{}, err
 	}
 	svc.Signals.Wake()
-	return svc.Get(ctx, user, id)
+	job, err := svc.Get(ctx, user, id)
+	if err != nil {
+		return Job{}, err
+	}
+	return job, svc.samePassword(job, t)
+}
+
+// samePassword refuses a request that gives the job which its key made another password.
+func (svc making) samePassword(job Job, t Transfer) error {
+	if t.ArchivePassword == "" {
+		return nil
+	}
+	password, err := svc.People.Open(ArchivePurpose(job.ID), job.ArchivePassword)
+	if err == nil && string(password) != string(t.ArchivePassword) {
+		err = keyUsed()
+	}
+	return err
+}
+
+// ArchivePurpose is what the password of a job's archive is sealed for.
+func ArchivePurpose(job int64) string { return fmt.Sprintf("archive of job %d", job) }
+
+// Of the password of an archive: what it consists of is the same in all code pages.
+const (
+	shortestPassword = 12
+	longestPassword  = 128
+)
+
+// validatePassword refuses a password that an archive can't have.
+func (t Transfer) validatePassword() error {
+	const field = "archive_password"
+	switch n := len(t.ArchivePassword); {
+	case n == 0:
+		return nil
+	case t.Kind == MassTransfer:
+		return &refusal.Invalid{Field: field, Reason: "a mass transfer makes no archive"}
+	case n < shortestPassword || n > longestPassword || strings.ContainsFunc(string(t.ArchivePassword), func(r rune) bool {
+		return r < ' ' || r > '~'
+	}):
+		return &refusal.Invalid{Field: field, Reason: fmt.Sprintf(
+			"%d to %d characters: letters without accents, digits, blanks and the signs of a US keyboard",
+			shortestPassword, longestPassword,
+		)}
+	}
+	return nil
 }
 
 // checkTransfer asks whether the user may make a valid transfer, and returns what it names.
@@ -208,6 +260,9 @@ func (t Transfer) hash() []byte {
 	if t.LeaveOutRejected != nil {
 		fmt.Fprintf(h, " leave out rejected %v", *t.LeaveOutRejected)
 	}
+	if t.ArchivePassword != "" { // the hash is kept: nobody is to guess a password by it
+		fmt.Fprint(h, " archive")
+	}
 	return h.Sum(nil)
 }
 
@@ -228,7 +283,7 @@ func (t Transfer) validateCommon() error {
 			}
 		}
 	}
-	return t.About.validate()
+	return cmp.Or(t.validatePassword(), t.About.validate())
 }
 
 func (t Transfer) validate(user people.User) error {
@@ -371,6 +426,10 @@ func (svc making) transferNodes(ctx context.Context, user people.User, t Transfe
 	case dst.Server != nil && !nodes.Stores(dst.Server):
 		return 0, 0, &refusal.Invalid{
 			Field: "destination", Reason: "this server takes no instances: it supports neither C-STORE nor STOW-RS",
+		}
+	case dst.Server != nil && t.ArchivePassword != "":
+		return 0, 0, &refusal.Invalid{
+			Field: "archive_password", Reason: "only a folder takes an archive, and this destination is a server",
 		}
 	}
 	a := ActionOf(t.Kind, src.ID, dst.ID, t.sendsPatients())

@@ -77,11 +77,24 @@ type task struct {
 // claim claims a task between a source and a destination of its own.
 func (s *site) claim(t *testing.T, destination func(name string) nodes.DICOMNode) *task {
 	t.Helper()
+	return s.claimOf(t, destination, func(*jobs.Transfer) {})
+}
+
+// claimOf claims the task of a transfer that is not quite like any other.
+func (s *site) claimOf(
+	t *testing.T, destination func(name string) nodes.DICOMNode, change func(t *jobs.Transfer),
+) *task {
+	t.Helper()
 	s.tasks++
 	source := fmt.Sprintf("source %d", s.tasks)
 	s.AddServer(source, fmt.Sprintf("SRC%d", s.tasks), "127.0.0.1:1", nil)
 	dst := destination(fmt.Sprintf("destination %d", s.tasks))
-	s.Transfer(source, dst.Name, "1.2.3")
+	transfer := jobs.Transfer{
+		Source: source, Destination: dst.Name, Studies: []jobs.Study{{StudyInstanceUID: "1.2.3"}},
+	}
+	change(&transfer)
+	_, err := s.Engine.Jobs.Create(t.Context(), s.Admin, transfer)
+	require.NoError(t, err)
 	held, ok, _, err := s.Engine.Lease.Claim(t.Context(), s.id)
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -98,7 +111,7 @@ func (k *task) sink() sink.Sink {
 	job := jobs.Job{
 		Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project,
 	}
-	s := k.svc.Of(dst, k.held, job, &atomic.Int64{})
+	s := k.svc.Of(dst, k.held, job, row.Task, &atomic.Int64{})
 	if dst.Server == nil {
 		return s
 	}

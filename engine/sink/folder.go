@@ -105,12 +105,8 @@ func (e *Refusal) Error() string { return e.Reason }
 
 // Put implements Sink.
 func (s *Folder) Put(ctx context.Context, _ int, o *Outgoing) (dimse.Status, error) {
-	for _, u := range []struct{ of, uid string }{
-		{"SOP Instance", o.UID}, {"Series Instance", o.Names.Series}, {"Study Instance", o.Names.Study},
-	} {
-		if !fault.ValidUID(u.uid) {
-			return 0, &Refusal{dimse.DataSetMismatch, "its " + u.of + " UID is not a valid UID (PS3.5 9.1)"}
-		}
+	if err := o.checkUIDs(); err != nil {
+		return 0, err
 	}
 	dir, err := s.pathOf(ctx, o.Names)
 	if err != nil {
@@ -144,6 +140,18 @@ func (s *Folder) Put(ctx context.Context, _ int, o *Outgoing) (dimse.Status, err
 		s.dirty[d] = true
 	}
 	return dimse.Success, nil
+}
+
+// checkUIDs refuses an instance whose UIDs can't name files and folders.
+func (o *Outgoing) checkUIDs() error {
+	for _, u := range []struct{ of, uid string }{
+		{"SOP Instance", o.UID}, {"Series Instance", o.Names.Series}, {"Study Instance", o.Names.Study},
+	} {
+		if !fault.ValidUID(u.uid) {
+			return &Refusal{dimse.DataSetMismatch, "its " + u.of + " UID is not a valid UID (PS3.5 9.1)"}
+		}
+	}
+	return nil
 }
 
 // place returns a file that is whole its name, in the place of an earlier one of the same instance, and returns how
@@ -180,7 +188,12 @@ func (s *Folder) another(name string, o *Outgoing) bool {
 		return true
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	_, obj, err := stream.OpenFile(f, stream.Limits{})
+	return isAnother(f, o)
+}
+
+// isAnother reports whether a file holds an instance that is not the one to be written.
+func isAnother(r io.Reader, o *Outgoing) bool {
+	_, obj, err := stream.OpenFile(r, stream.Limits{})
 	if err != nil {
 		return false
 	}
@@ -353,6 +366,11 @@ func (s *Folder) Commit() error {
 	if len(dirs) == 0 {
 		return nil
 	}
+	return s.sync()
+}
+
+// sync makes durable which names the folder has.
+func (s *Folder) sync() error {
 	if err := nodes.SyncDir(s.root, "."); err != nil {
 		return s.failed("files can't be synced to disk", err)
 	}

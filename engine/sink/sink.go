@@ -91,17 +91,23 @@ type Sink interface {
 
 // Of returns the sink of a task for its destination, without slots. crept counts the bytes that go on within a server's
 // limit in MB/s.
-func (svc *Service) Of(n nodes.DICOMNode, h lease.Held, j jobs.Job, crept *atomic.Int64) Sink {
+func (svc *Service) Of(n nodes.DICOMNode, h lease.Held, j jobs.Job, t db.Task, crept *atomic.Int64) Sink {
 	if n.Folder != nil {
-		return &Folder{
-			svc: svc, held: h, name: n.Name, folder: n.Folder, job: j, room: svc.quota(n),
-			guard: svc.Door.Guard(h.Member),
+		f := svc.folderOf(n, j)
+		f.held, f.guard = h, svc.Door.Guard(h.Member)
+		if j.Archive {
+			return newArchive(f, int(t.Seq), !jobs.Pseudonymized(t, j.Job))
 		}
+		return f
 	}
 	if nodes.StoresByWeb(n.Server) {
 		return svc.web(n, &h, crept)
 	}
 	return &Server{peer: svc.nodes.Peer(n), pace: svc.Paces.Server(n.ID), crept: crept}
+}
+
+func (svc *Service) folderOf(n nodes.DICOMNode, j jobs.Job) *Folder {
+	return &Folder{svc: svc, name: n.Name, folder: n.Folder, job: j, room: svc.quota(n)}
 }
 
 // Alone returns the sink of instances that no task sends, over one slot of a server. Nothing of them is written down.

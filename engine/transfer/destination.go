@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/retrieve"
+	"github.com/adit-go/adit/engine/sink"
 	"github.com/adit-go/adit/engine/source"
 	"github.com/adit-go/adit/engine/verify"
 )
@@ -134,6 +135,16 @@ func (r *destination) countFiles(ctx context.Context) error {
 		Cause: evidence.CauseThere, Reason: "its file was written, but is no longer in the folder",
 	})
 	return fault.Again("%s A retry sends them again.", filesGone(len(gone)))
+}
+
+// finishArchive gives the archive of a job its name if this is its last task: else it has no success.
+func (r *destination) finishArchive(ctx context.Context) error {
+	if a, ok := r.Sink.(*sink.Archive); ok {
+		if err := a.Finish(ctx); err != nil {
+			return r.Unusable(err)
+		}
+	}
+	return nil
 }
 
 // undeliver takes instances out of the database's ledger; all of them if all is true. What was done to them is counted

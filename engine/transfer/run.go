@@ -221,5 +221,8 @@ func (r *run) fetch(ctx context.Context, cancel context.CancelCauseFunc) (err er
 	if err := r.destination.countFiles(ctx); err != nil {
 		return err
 	}
+	if err := r.destination.finishArchive(ctx); err != nil {
+		return err
+	}
 	return r.verify(ctx)
 }

@@ -12,7 +12,7 @@ import (
 
 // takeSlots finds the slots that came with the claim, and opens source and sink over them.
 func (r *run) takeSlots() error {
-	r.Sink = r.svc.sink.Of(r.Dst, r.Held, r.Job, &r.Crept)
+	r.Sink = r.svc.sink.Of(r.Dst, r.Held, r.Job, r.Row, &r.Crept)
 	var from *door.Slot
 	var store []*door.Slot
 	for _, s := range r.Slots {

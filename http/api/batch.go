@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/engine/batchjobs"
 	"github.com/adit-go/adit/engine/batchquery"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
@@ -188,6 +189,7 @@ func (a *batchRoutes) createTransfer(ctx context.Context, user people.User, in *
 		Pseudonymize: b.Pseudonymize, LeaveOutRejected: b.LeaveOutRejected, TrialProtocolID: b.TrialProtocolID,
 		TrialProtocolName: b.TrialProtocolName, Urgent: b.Urgent, OutsideWindows: b.OutsideWindows,
 		MailWhenFinished: b.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
+		ArchivePassword: nodes.Secret(b.ArchivePassword),
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
@@ -168,7 +169,8 @@ func (a *jobsRoutes) createJob(
 		Project: in.Body.Project, Pseudonymize: in.Body.Pseudonymize, Urgent: in.Body.Urgent,
 		OutsideWindows: in.Body.OutsideWindows, MailWhenFinished: in.Body.MailWhenFinished,
 		LeaveOutRejected: in.Body.LeaveOutRejected, IdempotencyKey: in.IdempotencyKey,
-		Studies: make([]jobs.Study, len(in.Body.Studies)),
+		ArchivePassword: nodes.Secret(in.Body.ArchivePassword),
+		Studies:         make([]jobs.Study, len(in.Body.Studies)),
 	}
 	for i, s := range in.Body.Studies {
 		t.Studies[i] = jobs.Study{

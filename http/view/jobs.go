@@ -36,7 +36,8 @@ func Job(j jobs.Job) client.Job {
 		Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
 		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent,
 		OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
-		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
+		MailWhenFinished: j.MailWhenFinished, Archive: j.Archive,
+		CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Tasks: client.TaskCounts{
 			Pending: int(j.NPending), InProgress: int(j.NRunning), Success: int(j.NSuccess), Warning: int(j.NWarning),
 			Failure: int(j.NFailure), Canceled: int(j.NCanceled),

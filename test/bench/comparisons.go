@@ -152,7 +152,7 @@ var comparisons = append([]comparison{
 		},
 		prepare: deidInNode,
 	},
-}, slices.Concat(moved, web, proxied, small, lists, batches, live, clustered)...)
+}, slices.Concat(moved, web, archives, proxied, small, lists, batches, live, clustered)...)
 
 // sent runs programs that send so many images.
 func sent(in *room, images int, p ...program) (sample, error) {

@@ -301,13 +301,18 @@ func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.Ne
 func (a *aditServer) job(
 	ctx context.Context, s set, source, destination string, studies ...client.NewStudy,
 ) (sample, error) {
+	return a.jobOf(ctx, s, client.NewJob{Source: source, Destination: destination, Studies: studies})
+}
+
+// jobOf is transferAs of a job that is not quite like any other.
+func (a *aditServer) jobOf(ctx context.Context, s set, j client.NewJob) (sample, error) {
+	studies := j.Studies
+	j.Kind = client.SelectiveTransfer
 	before, err := spent(a.pid)
 	if err != nil {
 		return sample{}, err
 	}
-	job, err := a.Jobs.Create(ctx, client.NewJob{
-		Kind: client.SelectiveTransfer, Source: source, Destination: destination, Studies: studies,
-	}, "")
+	job, err := a.Jobs.Create(ctx, j, "")
 	if err != nil {
 		return sample{}, err
 	}
