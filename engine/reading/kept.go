@@ -40,8 +40,8 @@ type out struct {
 	used    int // how often
 }
 
-// get gives the instance of a key until release is called; it is made where it is not there. Errors are those of produce,
-// or of the context.
+// get gives the instance of a key until release is called; it is made where it is not there. Errors are those of
+// produce, or of the context.
 func (o *outs) get(ctx context.Context, c *Cache, key outKey, produce func() (io.ReaderAt, int64, func(), error)) (
 	file io.ReaderAt, size int64, release func(), err error,
 ) {

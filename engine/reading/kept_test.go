@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,21 +38,23 @@ func TestOuts(t *testing.T) {
 				for range 10 {
 					all.Go(func() {
 						file, size, release, err := o.get(t.Context(), cache, key, produce)
-						require.NoError(t, err) //nolint:testifylint // nothing else would end with it
-						require.NotNil(t, file)
-						require.EqualValues(t, 1, size)
+						assert.NoError(t, err)
+						assert.NotNil(t, file)
+						assert.EqualValues(t, 1, size)
 						<-time.After(time.Second)
 						release()
 						release() // once counts
 					})
 				}
 				all.Wait()
+				synctest.Wait()
 				require.Equal(t, 1, made)
 				require.Equal(t, !c.kept, released == 1)
 				_, _, again, err := o.get(t.Context(), cache, key, produce)
 				require.NoError(t, err)
 				require.Equal(t, c.kept, made == 1)
 				<-time.After(2 * keptOut)
+				synctest.Wait()
 				require.Len(t, o.all, 1, "somebody uses it")
 				_, _, other, err := o.get(t.Context(), cache, outKey{wish: Wish{Pseudonym: "B"}}, produce)
 				require.NoError(t, err)
@@ -59,6 +62,7 @@ func TestOuts(t *testing.T) {
 				again()
 				other()
 				<-time.After(2 * keptOut)
+				synctest.Wait()
 				require.Empty(t, o.all)
 				require.Equal(t, made, released)
 			})

@@ -273,8 +273,8 @@ type step[T any] struct {
 	err error
 }
 
-// opened makes something of instances, one after the other. Those that the profile leaves out are passed over. That there
-// are none is an error.
+// opened makes something of instances, one after the other. Those that the profile leaves out are passed over. That
+// there are none is an error.
 func opened[T any](all iter.Seq2[*reading.Instance, error], open func(*reading.Instance) (T, error)) (
 	next func() step[T], stop func(),
 ) {
