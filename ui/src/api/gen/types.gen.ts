@@ -1115,6 +1115,10 @@ export type InstanceQuery = {
 
 export type Job = {
     /**
+     * Leaves one encrypted archive in its folder instead of a tree of files.
+     */
+    archive?: boolean;
+    /**
      * How many bytes the destination has acknowledged.
      */
     bytes: number;
@@ -5531,6 +5535,132 @@ export type LoginWritable = {
     username: string;
 };
 
+export type NewBatchTransferWritable = {
+    /**
+     * As of a selective transfer.
+     */
+    archive_password?: string;
+    /**
+     * How dates that are text are written, beside YYYY-MM-DD and YYYYMMDD, which are always understood.
+     */
+    dates?: 'DD.MM.YYYY' | 'MM/DD/YYYY';
+    /**
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Name of the server or folder that they go to.
+     */
+    destination: string;
+    /**
+     * Number of the application to the ethics committee.
+     */
+    ethics_id?: string;
+    /**
+     * The file as it is, .xlsx or CSV, in base64.
+     */
+    file: string;
+    /**
+     * As of a selective transfer.
+     */
+    leave_out_rejected?: boolean;
+    /**
+     * A CSV file that is no UTF-8 is in MacRoman; otherwise it is taken for Windows-1252.
+     */
+    mac_roman?: boolean;
+    /**
+     * Send the caller a mail when the job has ended; not by default.
+     */
+    mail_when_finished?: boolean;
+    /**
+     * Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission.
+     */
+    outside_windows?: boolean;
+    /**
+     * Name of the project whose key and profile pseudonymize; absent: the default project of one's active group.
+     */
+    project?: string;
+    /**
+     * Studies without a pseudonym in the file get that of their patient: by the project's linkage table, or one that is made.
+     */
+    pseudonymize?: boolean;
+    /**
+     * Name of the server that the studies are read from.
+     */
+    source: string;
+    /**
+     * What it is called, for people.
+     */
+    title?: string;
+    /**
+     * Written into Clinical Trial Protocol ID of each instance; at most 64 characters.
+     */
+    trial_protocol_id?: string;
+    /**
+     * Written into Clinical Trial Protocol Name of each instance; at most 64 characters.
+     */
+    trial_protocol_name?: string;
+    /**
+     * Before all jobs that are not urgent; needs a permission.
+     */
+    urgent?: boolean;
+};
+
+export type NewJobWritable = {
+    /**
+     * Into a folder: leave one zip file, encrypted with AES-256 under this password, instead of a tree of files; 7-Zip opens it. 12 to 128 characters of ASCII. It is kept encrypted and never shown again.
+     */
+    archive_password?: string;
+    /**
+     * Name of the server or folder that they go to.
+     */
+    destination: string;
+    /**
+     * selective_transfer: the studies named go from source to destination.
+     */
+    kind: 'selective_transfer';
+    /**
+     * Leave out the instances that a rejection note of the source names (IHE IOCM: rejected for quality or patient safety, wrong worklist entry, retention expired), and note how many. By default true if some study is de-identified, else false.
+     */
+    leave_out_rejected?: boolean;
+    /**
+     * Send the caller a mail when the job has ended; not by default.
+     */
+    mail_when_finished?: boolean;
+    /**
+     * Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission.
+     */
+    outside_windows?: boolean;
+    /**
+     * Name of the project whose key and profile pseudonymize; absent: the default project of one's active group.
+     */
+    project?: string;
+    /**
+     * Studies without a pseudonym get that of their patient: by the project's linkage table, or one that is made.
+     */
+    pseudonymize?: boolean;
+    /**
+     * Name of the server that the studies are read from.
+     */
+    source: string;
+    /**
+     * The studies to transfer; each becomes a task.
+     */
+    studies: Array<NewStudy>;
+    /**
+     * Written into Clinical Trial Protocol ID of each instance; at most 64 characters.
+     */
+    trial_protocol_id?: string;
+    /**
+     * Written into Clinical Trial Protocol Name of each instance; at most 64 characters.
+     */
+    trial_protocol_name?: string;
+    /**
+     * Before all that is not urgent; needs a permission.
+     */
+    urgent?: boolean;
+};
+
 export type NewPasswordWritable = {
     /**
      * Leave the account's API tokens valid. Otherwise they are revoked, unless this is the account's first password.
@@ -6906,7 +7036,7 @@ export type GetBatchSampleResponses = {
 export type GetBatchSampleResponse = GetBatchSampleResponses[keyof GetBatchSampleResponses];
 
 export type CreateBatchTransferData = {
-    body: NewBatchTransfer;
+    body: NewBatchTransferWritable;
     headers?: {
         /**
          * As of POST /jobs.
@@ -8460,7 +8590,7 @@ export type ListJobsResponses = {
 export type ListJobsResponse = ListJobsResponses[keyof ListJobsResponses];
 
 export type CreateJobData = {
-    body: NewJob;
+    body: NewJobWritable;
     headers?: {
         /**
          * A text of one's own that makes it safe to repeat the request: the same key and job within 24 hours answer with the job that was made first; another job under the same key is refused (422).
@@ -13996,6 +14126,101 @@ export type SearchSeriesResponses = {
 };
 
 export type SearchSeriesResponse = SearchSeriesResponses[keyof SearchSeriesResponses];
+
+export type DownloadStudyData = {
+    body?: never;
+    path: {
+        /**
+         * Name of the DICOM node, in any case of letters.
+         */
+        name: string;
+        /**
+         * Study Instance UID.
+         */
+        study: string;
+    };
+    query?: {
+        /**
+         * Series Instance UIDs, with commas; the whole study without.
+         */
+        series?: Array<string>;
+        /**
+         * Pseudonym that takes the place of the patient; without one you need the permission to see who patients are.
+         */
+        pseudonym?: string;
+        /**
+         * Written as Clinical Trial Protocol ID.
+         */
+        trial_protocol_id?: string;
+        /**
+         * Written as Clinical Trial Protocol Name.
+         */
+        trial_protocol_name?: string;
+        /**
+         * Project whose profile and key de-identify; that of your active group without.
+         */
+        project?: string;
+    };
+    url: '/api/v1/servers/{name}/studies/{study}/download';
+};
+
+export type DownloadStudyErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * A DICOM server refused, or answered something that can't be used.
+     */
+    502: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type DownloadStudyError = DownloadStudyErrors[keyof DownloadStudyErrors];
+
+export type DownloadStudyResponses = {
+    /**
+     * The zip.
+     */
+    200: Blob | File;
+};
+
+export type DownloadStudyResponse = DownloadStudyResponses[keyof DownloadStudyResponses];
 
 export type SearchStudiesData = {
     body: StudyQuery;
