@@ -13997,6 +13997,101 @@ export type SearchSeriesResponses = {
 
 export type SearchSeriesResponse = SearchSeriesResponses[keyof SearchSeriesResponses];
 
+export type DownloadStudyData = {
+    body?: never;
+    path: {
+        /**
+         * Name of the DICOM node, in any case of letters.
+         */
+        name: string;
+        /**
+         * Study Instance UID.
+         */
+        study: string;
+    };
+    query?: {
+        /**
+         * Series Instance UIDs, with commas; the whole study without.
+         */
+        series?: Array<string>;
+        /**
+         * Pseudonym that takes the place of the patient; without one you need the permission to see who patients are.
+         */
+        pseudonym?: string;
+        /**
+         * Written as Clinical Trial Protocol ID.
+         */
+        trial_protocol_id?: string;
+        /**
+         * Written as Clinical Trial Protocol Name.
+         */
+        trial_protocol_name?: string;
+        /**
+         * Project whose profile and key de-identify; that of your active group without.
+         */
+        project?: string;
+    };
+    url: '/api/v1/servers/{name}/studies/{study}/download';
+};
+
+export type DownloadStudyErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * A DICOM server refused, or answered something that can't be used.
+     */
+    502: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type DownloadStudyError = DownloadStudyErrors[keyof DownloadStudyErrors];
+
+export type DownloadStudyResponses = {
+    /**
+     * The zip.
+     */
+    200: Blob | File;
+};
+
+export type DownloadStudyResponse = DownloadStudyResponses[keyof DownloadStudyResponses];
+
 export type SearchStudiesData = {
     body: StudyQuery;
     path: {
