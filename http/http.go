@@ -71,7 +71,7 @@ func New(cfg Config) http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies),
-		hardened, cors(cfg.Viewers), ourHost(cfg.PublicURL, cfg.Machine),
+		hardened, framed, cors(cfg.Viewers), ourHost(cfg.PublicURL, cfg.Machine),
 		asUTF8, arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL, cfg.Viewers),
 		middleware.GetHead,
 	)

@@ -198,6 +198,7 @@ const (
 	contentPolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; " +
 		"worker-src 'self' blob:; " +
 		"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+	refusalPolicy     = "default-src 'none'; frame-ancestors 'self'" // of what framed shows
 	permissionsPolicy = "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), " +
 		"serial=(), usb=()"
 	onlyHTTPS = "max-age=31536000" // a year; other names of the domain are not ours to decide about
@@ -220,3 +221,27 @@ func hardened(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// framed lets a page of ours see in a frame why something is refused that the browser takes by itself, such as a
+// download: nothing else tells it. As JSON, which every browser shows; problem+json some save as a file.
+func framed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Sec-Fetch-Dest") == "iframe" {
+			w = &frame{w}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type frame struct{ http.ResponseWriter }
+
+func (f *frame) WriteHeader(status int) {
+	if h := f.Header(); h.Get("Content-Type") == problem.Type {
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Security-Policy", refusalPolicy)
+	}
+	f.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (f *frame) Unwrap() http.ResponseWriter { return f.ResponseWriter }

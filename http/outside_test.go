@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/internal/testpeer"
 )
 
@@ -183,4 +184,34 @@ func TestAdmin(t *testing.T) {
 	// Where other machines reach it, it is asked by any name, and shows no inside.
 	require.Equal(t, 200, get(false, "adit.example", "/metrics").Code)
 	require.Equal(t, 404, get(false, "adit.example", "/debug/pprof/").Code)
+}
+
+// TestFramed: a page of ours may read in a frame why something is refused; all else is in no frame.
+func TestFramed(t *testing.T) {
+	refuses := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		problem.Refuse(w, r, http.StatusNotFound, "There is no such study.")
+	})
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(http.StatusOK)
+	})
+	for name, test := range map[string]struct {
+		next            http.Handler
+		dest            string
+		policy, written string
+	}{
+		"refused in a frame": {refuses, "iframe", refusalPolicy, "application/json"},
+		"refused elsewhere":  {refuses, "empty", contentPolicy, problem.Type},
+		"refused a program":  {refuses, "", contentPolicy, problem.Type},
+		"a page in a frame":  {page, "iframe", contentPolicy, "text/html; charset=utf-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "http://adit/api/v1/x", http.NoBody)
+			r.Header.Set("Sec-Fetch-Dest", test.dest)
+			w := httptest.NewRecorder()
+			hardened(framed(test.next)).ServeHTTP(w, r)
+			require.Equal(t, test.policy, w.Header().Get("Content-Security-Policy"))
+			require.Equal(t, test.written, w.Header().Get("Content-Type"))
+		})
+	}
 }

@@ -5,10 +5,13 @@
 package browser
 
 import (
+	"archive/zip"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,6 +42,7 @@ type world struct {
 	peers
 	adit *process.Server
 	args []string
+	goOn chan struct{} // closed: WAITING goes on
 }
 
 // peers are the Orthancs that studies are moved between.
@@ -164,11 +168,10 @@ func slowly(n int) (studies []*phantom.Study, gate func(context.Context, pacs.Ev
 }
 
 // withPACS adds a server of our own, which does what no Orthanc can be asked for.
-func (w *world) withPACS(
-	t *testing.T, name string, gate func(context.Context, pacs.Event), studies ...*phantom.Study,
-) {
+func (w *world) withPACS(t *testing.T, name string, cfg pacs.Config, studies ...*phantom.Study) {
 	ctx, c := t.Context(), w.client(t)
-	p, err := pacs.Start(pacs.Config{AETitle: name, Studies: studies, Gate: gate})
+	cfg.AETitle, cfg.Studies = name, studies
+	p, err := pacs.Start(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	_, err = c.Servers.Add(ctx, client.ServerSettings{
@@ -178,6 +181,62 @@ func (w *world) withPACS(
 	require.NoError(t, err)
 	_, err = c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: name, Source: true})
 	require.NoError(t, err)
+}
+
+// forDownloads adds a PACS that breaks off in the middle, one that waits there for a wish, somebody who may download
+// only under a pseudonym, and somebody who may not.
+func (w *world) forDownloads(t *testing.T) {
+	ctx, c := t.Context(), w.client(t)
+	study := phantom.New(7600, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-130", Name: "Taken^Iota", BirthDate: "19720117", Sex: "M"},
+		Date:    "20261103", Time: "091500", Description: "CT Abdomen",
+		Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: middle * 2, Rows: 256, Columns: 256}},
+	})
+	w.Secrets = append(w.Secrets, study.Spec.Patient.ID, "Taken")
+	w.goOn = make(chan struct{})
+	w.withPACS(t, "BREAKING", pacs.Config{Misbehave: pacs.Misbehave{Get: pacs.GetFaults{DropAtObject: middle}}}, study)
+	w.withPACS(t, "WAITING", pacs.Config{Gate: func(ctx context.Context, e pacs.Event) {
+		if e.Kind == pacs.AtSubOperation && e.Number == middle {
+			select {
+			case <-w.goOn:
+			case <-ctx.Done():
+			}
+		}
+	}}, study)
+	for group, permissions := range map[string][]string{
+		"Takers":  {people.SelectiveTransfer, people.DirectDownload},
+		"Lookers": {people.SelectiveTransfer},
+	} {
+		_, err := c.Groups.Add(ctx, client.NewGroup{Name: group, Permissions: permissions})
+		require.NoError(t, err)
+		_, err = c.Groups.SetAccess(ctx, client.Access{Group: group, Node: "PACS-A", Source: true})
+		require.NoError(t, err)
+		_, err = c.Users.Add(ctx, client.NewUser{
+			Username: strings.ToLower(strings.TrimSuffix(group, "s")), Password: password, Groups: []string{group},
+		})
+		require.NoError(t, err)
+	}
+	_, err := c.Projects.Add(ctx, client.NewProject{Name: "taking", Group: "Takers", NoScan: true})
+	require.NoError(t, err)
+}
+
+// middle is the image of a study to be downloaded at which something happens.
+const middle = 5
+
+// unzipped has a zip be whole, with so many instances.
+func unzipped(t *testing.T, name string, instances int) {
+	z, err := zip.OpenReader(name)
+	require.NoError(t, err)
+	defer func() { _ = z.Close() }()
+	require.Len(t, z.File, instances)
+	for _, f := range z.File {
+		require.True(t, strings.HasSuffix(f.Name, ".dcm"), f.Name)
+		r, err := f.Open()
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, r) // up to its checksum
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+	}
 }
 
 // client is a client of the first administrator.
@@ -221,7 +280,7 @@ func newWorld(t *testing.T, flow string, both peers) *world {
 	}
 	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Thorax", Permissions: []string{
 		people.SelectiveTransfer, people.BatchQuery, people.BatchTransfer, people.MassTransfer, people.Tokens,
-		people.Urgent, people.TransferUnpseudonymized,
+		people.Urgent, people.TransferUnpseudonymized, people.DirectDownload,
 	}})
 	require.NoError(t, err)
 	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Visitors"})
@@ -245,10 +304,12 @@ func newWorld(t *testing.T, flow string, both peers) *world {
 	require.NoError(t, err)
 	switch flow {
 	case "many":
-		w.withPACS(t, "MANY", nil, manySeries())
+		w.withPACS(t, "MANY", pacs.Config{}, manySeries())
 	case "search":
 		studies, gate := slowly(20)
-		w.withPACS(t, "SLOW", gate, studies...)
+		w.withPACS(t, "SLOW", pacs.Config{Gate: gate}, studies...)
+	case "download":
+		w.forDownloads(t)
 	}
 	require.NoError(t, c.Users.SetPassword(ctx, "admin", client.NewPassword{
 		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},
@@ -258,7 +319,16 @@ func newWorld(t *testing.T, flow string, both peers) *world {
 
 // grant does what a flow can't do in a browser.
 func (w *world) grant(t *testing.T, wish string) {
+	if zipped, ok := strings.CutPrefix(wish, "unzip "); ok {
+		instances, name, _ := strings.Cut(zipped, " ")
+		n, err := strconv.Atoi(instances)
+		require.NoError(t, err)
+		unzipped(t, name, n)
+		return
+	}
 	switch wish {
+	case "go on":
+		close(w.goOn)
 	case "kill": // as a power failure does
 		require.NoError(t, w.adit.Cmd.Process.Kill())
 		<-w.adit.Ended

@@ -134,6 +134,51 @@ export class Watched {
   }
 }
 
+/** Downloads are the files that a browser takes into a folder, as it does for people. */
+export class Downloads {
+  #all = [];
+  #waiting = [];
+
+  static async into(folder, browser, page) {
+    const downloads = new Downloads();
+    const own = await page.context().newCDPSession(page);
+    const { targetInfo } = await own.send('Target.getTargetInfo');
+    const session = await browser.newBrowserCDPSession();
+    session.on('Browser.downloadWillBegin', ({ guid, suggestedFilename }) =>
+      downloads.#hear({ guid, name: suggestedFilename, state: 'inProgress' }),
+    );
+    session.on('Browser.downloadProgress', ({ guid, state }) => downloads.#hear({ guid, state }));
+    await session.send('Browser.setDownloadBehavior', {
+      behavior: 'allow',
+      browserContextId: targetInfo.browserContextId,
+      downloadPath: folder,
+      eventsEnabled: true,
+    });
+    return downloads;
+  }
+
+  #hear(news) {
+    const known = this.#all.find((d) => d.guid === news.guid);
+    if (known) Object.assign(known, news);
+    else this.#all.push(news);
+    this.#waiting.splice(0).forEach((done) => done());
+  }
+
+  /** reached waits until the download of a number, from 0, has a state: inProgress, completed or canceled. */
+  async reached(i, state) {
+    while (this.#all[i]?.state !== state) {
+      if (state !== 'inProgress' && this.#all[i] && !['inProgress', state].includes(this.#all[i].state))
+        throw new Error(`download ${i} is ${this.#all[i].state}, not ${state}`);
+      await new Promise((done) => this.#waiting.push(done));
+    }
+    return this.#all[i];
+  }
+
+  get begun() {
+    return this.#all.length;
+  }
+}
+
 /** settled waits until nothing is on its way, the page has nothing to do, and nothing moves. */
 export async function settled(page) {
   await page.locator('h1').first().waitFor();

@@ -36,7 +36,7 @@ const wish = async (what) => {
 };
 const started = performance.now();
 try {
-  await flow({ world, visit, wish });
+  await flow({ world, visit, wish, browser });
   for (const watched of opened) {
     for (const page of watched.context.pages().filter((p) => p.url() !== 'about:blank'))
       await watched.checkStored(page);

@@ -144,6 +144,16 @@ export function statesOf({ jobs, source, destination }) {
     { name: 'selective', who: 'researcher', path: selective },
     { name: 'selective-found', who: 'researcher', path: selective, do: search },
     { name: 'selective-picked', who: 'researcher', path: selective, do: pickFirst },
+    {
+      name: 'selective-download',
+      who: 'researcher',
+      path: selective,
+      do: async (page) => {
+        await pickFirst(page);
+        await page.getByRole('button', { name: 'Download…' }).click();
+        await page.getByRole('dialog').getByLabel('Project').waitFor();
+      },
+    },
     { name: 'selective-no-right', who: 'visitor', path: '/selective-transfer' },
     {
       name: 'help',

@@ -2,6 +2,7 @@
 
 import { Kept } from '../kept';
 import { gated } from './gate';
+import type { DownloadStudyData } from './gen';
 import { client } from './gen/client.gen';
 import { type Problem, problemOf } from './problem';
 
@@ -22,4 +23,18 @@ client.interceptors.error.use((error, response) => {
 /** problem is the error of a query or mutation, as a Problem. */
 export function problem(error: unknown): Problem | null {
   return error ? problemOf(error) : null;
+}
+
+/** downloadURL is the address at which the browser itself takes a study away. It holds UIDs, but no patient's value. */
+export function downloadURL(
+  path: DownloadStudyData['path'],
+  query: NonNullable<DownloadStudyData['query']>,
+): string {
+  return client.buildUrl<DownloadStudyData>({
+    baseUrl: location.origin,
+    url: '/api/v1/servers/{name}/studies/{study}/download',
+    path,
+    query,
+    querySerializer: { parameters: { series: { array: { explode: false } } } },
+  });
 }

@@ -13,6 +13,7 @@ export type Permission =
   | 'mass_transfer'
   | 'explorer'
   | 'upload'
+  | 'direct_download'
   | 'tokens'
   | 'tokens_without_expiry'
   | 'transfer_unpseudonymized'

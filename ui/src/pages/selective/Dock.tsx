@@ -4,9 +4,10 @@ import { Button, Checkbox, Collapse, Select, TextInput } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { lazy, Suspense, useId, useState } from 'react';
 
 import { createJob, type NewJob, type Project } from '../../api';
+import { useFocusBack } from '../../components/focus';
 import { Note } from '../../components/layout';
 import { type Selection, summary } from '../../components/selection';
 import { Failed } from '../../components/states';
@@ -17,6 +18,8 @@ import { nodesKey } from '../../servers/queries';
 import { can, useMe, usePreferences } from '../../session/me';
 import c from './Selective.module.css';
 import { allowed, leftOut, newJob, type Options, type Pseudonyms, tooMany, whatGoes } from './sentences';
+
+const DownloadDialog = lazy(() => import('./DownloadDialog'));
 
 type Destination = { name: string; words: string };
 
@@ -146,6 +149,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
           Start transfer
         </Button>
         <span className={c.keyHint}>Ctrl + Enter</span>
+        {can(me, 'direct_download') && <Download selection={selection} source={source} />}
         <Button
           variant="subtle"
           size="compact-sm"
@@ -167,6 +171,32 @@ export default function Dock({ selection, source, destination, clear }: DockProp
         </div>
       )}
     </section>
+  );
+}
+
+/** Download opens the dialog that takes what is picked to one's own computer. */
+function Download({ selection, source }: Pick<DockProps, 'selection' | 'source'>) {
+  const [opened, open] = useState(false);
+  const [used, use] = useState(false);
+  const opener = useFocusBack(opened);
+  return (
+    <>
+      <Button
+        ref={opener}
+        variant="default"
+        onClick={() => {
+          use(true);
+          open(true);
+        }}
+      >
+        Download…
+      </Button>
+      {used && (
+        <Suspense fallback={null}>
+          <DownloadDialog opened={opened} onClose={() => open(false)} selection={selection} source={source} />
+        </Suspense>
+      )}
+    </>
   );
 }
 

@@ -36,6 +36,13 @@ export function SelectiveHelp() {
         always gets the same one. <b>I type one:</b> if all that you picked is of one patient. <b>None:</b>{' '}
         names, IDs and dates stay as they are; that needs a right of its own.
       </p>
+      <h3 className={c.helpTitle}>Download</h3>
+      <p>
+        Who has the right <i>Direct download</i> can take one study, or series of it, to their own computer as
+        a zip: a DICOM file for each image, under a pseudonym that they type, or with the identity if they
+        have the right to that. The browser shows how far it is. A download that breaks off leaves no zip:
+        start it again. It is no job, and ADIT keeps nothing of it but a row in the audit log.
+      </p>
       <h3 className={c.helpTitle}>Keys</h3>
       <dl className={c.keys}>
         {keys.map(([key, does]) => (
