@@ -24,7 +24,7 @@ func TestFaultLarge(t *testing.T) {
 	out, err := run(t, "7zz", "t", "-p"+string(password), p.file.Name())
 	require.NoError(t, err, out)
 	require.NotContains(t, out, "Error")
-	require.Contains(t, out, "5000000200")
+	require.Contains(t, out, "5000000212")
 	out, err = run(t, "bsdtar", "-tvf", p.file.Name())
 	require.NoError(t, err, out)
 	require.Contains(t, out, "5000000000")
@@ -50,7 +50,7 @@ func TestFaultLarge(t *testing.T) {
 	out, err = run(t, "7zz", "t", dir+"/0001.zip")
 	require.NoError(t, err, out)
 	require.NotContains(t, out, "Error")
-	require.Contains(t, out, "5000000200")
+	require.Contains(t, out, "5000000212")
 }
 
 // repeated reads a block so many times.
