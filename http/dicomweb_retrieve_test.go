@@ -323,9 +323,11 @@ func TestWADOAudit(t *testing.T) {
 
 	var all sync.WaitGroup
 	for range 3 {
-		for _, path := range []string{series, series + "/metadata", one, one + "/metadata", one + "/frames/1", one + "/bulkdata/7FE00010"} {
+		for _, path := range []string{
+			series, series + "/metadata", one, one + "/metadata", one + "/frames/1", one + "/bulkdata/7FE00010",
+		} {
 			all.Go(func() {
-				if got := s.send("GET", path, ""); got.StatusCode != 200 {
+				if got := s.send("GET", path, ""); got.StatusCode != nethttp.StatusOK {
 					t.Errorf("%s: %d", path, got.StatusCode)
 				}
 			})

@@ -156,8 +156,8 @@ func TestQIDO(t *testing.T) {
 	require.Zero(t, p.Recorder().Log().Open)
 }
 
-// TestDICOMwebRefusals: each refusal has a kind of its own, and says what helps here. A program is told that it may give a
-// password, and a page is not: its browser would ask the person for one.
+// TestDICOMwebRefusals: each refusal has a kind of its own, and says what helps. A program is told that it may give
+// a password, and a page is not: its browser would ask the person for one.
 func TestDICOMwebRefusals(t *testing.T) {
 	study := phantom.DemoStudies()[0]
 	s, _ := searchSite(t, []*phantom.Study{study})
@@ -165,7 +165,8 @@ func TestDICOMwebRefusals(t *testing.T) {
 	require.NoError(t, err)
 	poor := "Token " + s.reader("poor", server.ID, people.DICOMwebRetrieve)
 	at := "/dicom-web/PACS/studies/" + study.StudyInstanceUID
-	one := at + "/series/" + study.Series[0].SeriesInstanceUID + "/instances/" + study.Series[0].Instances[0].SOPInstanceUID
+	series := study.Series[0]
+	one := at + "/series/" + series.SeriesInstanceUID + "/instances/" + series.Instances[0].SOPInstanceUID
 	for _, c := range []struct {
 		method, path, header, value string
 		status                      int

@@ -599,6 +599,12 @@ func (d *doctor) retrieve(ctx context.Context, src *source.Server, sp *sampled) 
 		)
 		return
 	}
+	d.instead()
+}
+
+// instead suggests C-MOVE where C-GET did not bring what was asked for.
+func (d *doctor) instead() {
+	s := d.node.Server
 	methods := nodes.MethodsOf(s)
 	get, move := slices.Index(methods, nodes.MethodGet), slices.Index(methods, nodes.MethodMove)
 	if get >= 0 && get < move {

@@ -82,35 +82,35 @@ type kind struct{ class, syntax string }
 type verdict struct {
 	failure dimse.Status
 	comment string
-	away    bool // the server can't be reached now
 }
 
 // Why objects are not stored.
 var (
-	notTaken     = verdict{failure: dimse.RefusedSOPClass, comment: "The server does not take this SOP class."}
-	otherSyntax  = verdict{failure: 0xC122, comment: "The server does not take this transfer syntax."}
-	refusedClass = verdict{failure: dimse.RefusedSOPClass, comment: "ADIT is set not to send this SOP class to the server."}
-	otherStudy   = verdict{failure: 0xA901, comment: "It is of another study than the one in the path."}
-	twice        = verdict{failure: dimse.DuplicateSOPInstance, comment: "It is in this request twice."}
-	identified   = verdict{failure: dimse.RefusedNotAuthorized, comment: "Needs Patient Identity Removed YES, or transfer_unpseudonymized."}
-	unreadable   = verdict{failure: dimse.CannotUnderstand, comment: "It is no DICOM object with file meta information."}
-	behind       = verdict{failure: dimse.CannotUnderstand, comment: "A large value stands before its UIDs, which are not looked for."}
-	unnamed      = verdict{failure: dimse.CannotUnderstand, comment: "It lacks a valid UID of class, study, series or instance."}
-	notDICOM     = verdict{failure: dimse.CannotUnderstand, comment: "The part's Content-Type is not application/dicom."}
-	damaged      = verdict{failure: dimse.CannotUnderstand, comment: "It is damaged."}
-	tooShort     = verdict{failure: dimse.CannotUnderstand, comment: "It is cut off: it ends before its data does."}
-	cut          = verdict{failure: dimse.ProcessingFailure, comment: "The request broke off within it."}
-	tooMany      = verdict{failure: dimse.OutOfResources, comment: "The request has too many objects; send several."}
-	full         = verdict{failure: dimse.OutOfResources, comment: "The server has no room now; try again later."}
-	noSlot       = verdict{failure: dimse.OutOfResources, comment: "ADIT has no connection to the server free; try again later."}
-	silent       = verdict{failure: dimse.ProcessingFailure, comment: "The server did not answer in time."}
-	brokeOff     = verdict{failure: dimse.ProcessingFailure, comment: "The server broke off."}
-	away         = verdict{failure: dimse.ProcessingFailure, comment: "The server accepts no connection of ADIT's now."}
-	otherAnswer  = verdict{failure: dimse.ProcessingFailure, comment: "The server acknowledged another instance."}
-	thereAlready = verdict{failure: dimse.DuplicateSOPInstance, comment: "The server says that it has it already."}
-	listed       = verdict{failure: dimse.ProcessingFailure, comment: "The server says nothing of it, but lists one with its UID."}
-	notSaid      = verdict{failure: dimse.ProcessingFailure, comment: "The server does not say that it stored it."}
-	notTakenDown = verdict{failure: dimse.ProcessingFailure, comment: "ADIT's audit log can't be written now."}
+	notTaken     = verdict{dimse.RefusedSOPClass, "The server does not take this SOP class."}
+	otherSyntax  = verdict{0xC122, "The server does not take this transfer syntax."}
+	refusedClass = verdict{dimse.RefusedSOPClass, "ADIT is set not to send this SOP class to the server."}
+	otherStudy   = verdict{0xA901, "It is of another study than the one in the path."}
+	twice        = verdict{dimse.DuplicateSOPInstance, "It is in this request twice."}
+	identified   = verdict{dimse.RefusedNotAuthorized, "Needs Patient Identity Removed YES, or transfer_unpseudonymized."}
+	unreadable   = verdict{dimse.CannotUnderstand, "It is no DICOM object with file meta information."}
+	behind       = verdict{dimse.CannotUnderstand, "A large value stands before its UIDs, which are not looked for."}
+	unnamed      = verdict{dimse.CannotUnderstand, "It lacks a valid UID of class, study, series or instance."}
+	notDICOM     = verdict{dimse.CannotUnderstand, "The part's Content-Type is not application/dicom."}
+	damaged      = verdict{dimse.CannotUnderstand, "It is damaged."}
+	tooShort     = verdict{dimse.CannotUnderstand, "It is cut off: it ends before its data does."}
+	cut          = verdict{dimse.ProcessingFailure, "The request broke off within it."}
+	tooMany      = verdict{dimse.OutOfResources, "The request has too many objects; send several."}
+	full         = verdict{dimse.OutOfResources, "The server has no room now; try again later."}
+	noSlot       = verdict{dimse.OutOfResources, "ADIT has no connection to the server free; try again later."}
+	silent       = verdict{dimse.ProcessingFailure, "The server did not answer in time."}
+	brokeOff     = verdict{dimse.ProcessingFailure, "The server broke off."}
+	away         = verdict{dimse.ProcessingFailure, "The server accepts no connection of ADIT's now."}
+	turnedAway   = verdict{dimse.ProcessingFailure, "The server turns ADIT away; its settings or ADIT's are wrong."}
+	otherAnswer  = verdict{dimse.ProcessingFailure, "The server acknowledged another instance."}
+	thereAlready = verdict{dimse.DuplicateSOPInstance, "The server says that it has it already."}
+	listed       = verdict{dimse.ProcessingFailure, "The server says nothing of it, but lists one with its UID."}
+	notSaid      = verdict{dimse.ProcessingFailure, "The server does not say that it stored it."}
+	notTakenDown = verdict{dimse.ProcessingFailure, "ADIT's audit log can't be written now."}
 )
 
 const (
@@ -468,7 +468,7 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 	var noContexts *dimse.NoContextsError
 	switch {
 	case errors.As(err, &refused):
-		return verdict{failure: refused.Status, comment: notSaid.comment}
+		return verdict{refused.Status, notSaid.comment}
 	case errors.As(err, &noContext) && status == otherSyntax.failure:
 		return otherSyntax
 	case errors.As(err, &noContext), errors.As(err, &noContexts):
@@ -497,10 +497,10 @@ func (s *Storing) answered(q *queued, status dimse.Status, err error) verdict {
 		}
 		return thereAlready
 	case dimse.BackOff:
-		s.given = &verdict{failure: status, comment: full.comment}
+		s.given = &verdict{status, full.comment}
 		return *s.given
 	}
-	return verdict{failure: status, comment: refusedByThem}
+	return verdict{status, refusedByThem}
 }
 
 func (q *queued) object() Object {
@@ -527,8 +527,8 @@ func (s *Storing) failed(err error) verdict {
 	case ok && own.Full, fault.WebBusy(err):
 		why = full
 	case fault.NeedsSettings(err):
+		why = turnedAway
 	case fault.Unreachable(err), fault.DatabaseTrouble(err) != nil:
-		why.away = true
 	case fault.SaidNothing(err):
 		why = silent
 	case fault.PeerFailed(err):
@@ -558,7 +558,7 @@ func (s *Storing) fail(q *queued, why verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := q.object()
-	o.Failure, o.Comment, o.Away = uint16(why.failure), why.comment, why.away
+	o.Failure, o.Comment, o.Away = uint16(why.failure), why.comment, why == away
 	s.report.Failed = append(s.report.Failed, o)
 	if q.sums != nil {
 		q.sums.failed++

@@ -82,7 +82,7 @@ func (p proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		told.Errors = fields
 	}
 	if !ofPage(r) {
-		told.OfferBasic()
+		told = told.OfferBasic()
 	}
 	if !p.original {
 		problem.Write(w, r, told)

@@ -3,6 +3,7 @@
 package dicomweb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ type viewed struct {
 	*reading.Instance
 	file io.ReaderAt
 	size int64
-	tell func() error // leaves a row in the audit log, before anything of it goes out
+	tell func(context.Context) error // leaves a row in the audit log, before anything of it goes out
 }
 
 // show waits for the instance of the path, until release is called. What lies in an archive is not brought back for it.
@@ -44,7 +45,7 @@ func (of what) show(r *http.Request) (s viewed, release func(), err error) {
 		leave()
 		return s, nil, err
 	}
-	return viewed{i, file, size, func() error { return of.tell(r.Context()) }}, func() { done(); leave() }, nil
+	return viewed{i, file, size, of.tell}, func() { done(); leave() }, nil
 }
 
 // maxFrames is how many one request may name.
@@ -124,7 +125,7 @@ func framesFailed(err error) error {
 type value struct {
 	kind   string // media type
 	syntax string // transfer syntax; empty: it is no pixel data
-	tell   func() error
+	tell   func(context.Context) error
 }
 
 const bytesType = "application/octet-stream"
@@ -166,7 +167,7 @@ func (v value) write(w http.ResponseWriter, r *http.Request, size int64, list ..
 	if v.syntax != "" {
 		kind += ";transfer-syntax=" + v.syntax
 	}
-	if err := v.tell(); err != nil {
+	if err := v.tell(r.Context()); err != nil {
 		return err
 	}
 	out := &answering{w: w, ctx: r.Context()}

@@ -35,7 +35,7 @@ func (p proxy) metadata(w http.ResponseWriter, r *http.Request, of what) error {
 		return err
 	}
 	out := &listing{
-		answering: answering{w: w, ctx: r.Context(), tell: func() error { return of.tell(r.Context()) }},
+		answering: answering{w: w, ctx: r.Context(), tell: of.tell},
 		packs:     strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
 	}
 	base := p.base(r)

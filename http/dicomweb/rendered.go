@@ -86,7 +86,7 @@ func (p proxy) picture(w http.ResponseWriter, r *http.Request, of what, thumbnai
 	if many {
 		return value{kind: made.Type, tell: s.tell}.write(w, r, int64(len(made.Data)), strings.NewReader(string(made.Data)))
 	}
-	if err := s.tell(); err != nil {
+	if err := s.tell(r.Context()); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", made.Type)
@@ -223,7 +223,7 @@ func (s viewed) document(w http.ResponseWriter, r *http.Request) error {
 	if kind := s.kindOf(path); kind != pdfType {
 		return problem.New(http.StatusNotAcceptable, "The document is not a PDF; get it by its bulk data.")
 	}
-	if err := s.tell(); err != nil {
+	if err := s.tell(r.Context()); err != nil {
 		return err
 	}
 	out := &answering{w: w, ctx: r.Context()}

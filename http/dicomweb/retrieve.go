@@ -248,7 +248,7 @@ func (p proxy) objects(w http.ResponseWriter, r *http.Request, of what) error {
 	if err != nil {
 		return err
 	}
-	out := &answering{w: w, ctx: r.Context(), tell: func() error { return of.tell(r.Context()) }}
+	out := &answering{w: w, ctx: r.Context(), tell: of.tell}
 	if forms[0].single {
 		return p.single(out, all, forms)
 	}
@@ -395,7 +395,7 @@ type answering struct {
 	ctx   context.Context // of the request
 	type_ string          // of a message of many parts, without the boundary
 	begun bool
-	tell  func() error // leaves a row in the audit log; nil: it has one
+	tell  func(context.Context) error // leaves a row in the audit log; nil: it has one
 
 	message *multipart.Writer
 	waiting bool // the headers of a part were begun while there was nothing to send
@@ -417,7 +417,7 @@ func (a *answering) told() error {
 	if tell == nil {
 		return nil
 	}
-	return tell()
+	return tell(a.ctx)
 }
 
 // begin sends status and headers.
