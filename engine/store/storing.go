@@ -160,7 +160,7 @@ func (s *Storing) Skip() error {
 
 // Unread takes down that the request can't be read on behind a part, of which there are so many.
 func (s *Storing) Unread(parts int) {
-	s.other(verdict{failure: dimse.ProcessingFailure, comment: fmt.Sprintf("The body can't be read behind its part %d.", parts)})
+	s.other(verdict{dimse.ProcessingFailure, fmt.Sprintf("The body can't be read behind its part %d.", parts)})
 }
 
 // count counts a part of the request: each of them takes room in the answer.
