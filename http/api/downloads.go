@@ -62,7 +62,7 @@ func (a *downloadRoutes) download(ctx context.Context, user people.User, in *str
 		return nil, problem.OfReading(err)
 	}
 	return &route.Zip{
-		ContentType: "application/zip", ContentDisposition: `attachment; filename="` + d.Name() + `.zip"`,
+		ContentType: route.Zipped, ContentDisposition: `attachment; filename="` + d.Name() + `.zip"`,
 		CacheControl: "no-store",
 		Body: func(rq huma.Context) { //nolint:contextcheck // it is written when the handler has returned
 			defer cancel()

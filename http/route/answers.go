@@ -87,7 +87,7 @@ type Zip struct {
 // Media types of answers besides JSON and CSV.
 const (
 	JSONLines = "application/jsonl"
-	zipped    = "application/zip"
+	Zipped    = "application/zip"
 	Workbook  = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 )
 

@@ -243,7 +243,7 @@ func addExamples(schemas huma.Registry, op *huma.Operation) {
 
 func exampleOf(schemas huma.Registry, mediaType string, content *huma.MediaType, given string, answer bool) any {
 	switch {
-	case mediaType == Workbook, mediaType == zipped: // no text
+	case mediaType == Workbook, mediaType == Zipped: // no text
 		return nil
 	case !strings.HasSuffix(mediaType, "json"):
 		content.Schema = &huma.Schema{Type: huma.TypeString}

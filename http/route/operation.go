@@ -113,7 +113,7 @@ func register[I, O any](
 	if op.Zip {
 		responses = map[string]*huma.Response{"200": {
 			Description: "The zip.",
-			Content:     map[string]*huma.MediaType{zipped: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+			Content:     map[string]*huma.MediaType{Zipped: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
 		}}
 	}
 	if op.Lines {
