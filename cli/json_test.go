@@ -139,6 +139,8 @@ var jsonSteps = []jsonStep{
 	{line: "node limit files --quota-gb 5", has: []string{`"quota_gb": 5`}},
 	{line: "node adopt files"},
 	{line: "search --source PACS-A --patient-id PHANTOM-001", has: []string{`"study_instance_uid"`}},
+	{line: "download --source PACS-A --study ${STUDY} --output study.zip", has: []string{`"done": "written"`, `"file"`}},
+	{line: "download --source PACS-A --study ${STUDY} --output -", code: 2, has: []string{"--output"}},
 	{line: "search --source PACS-A --patient-id nobody", has: []string{"[]"}},
 	{line: "search --source PACS-A --series-of ${STUDY}", has: []string{`"series_instance_uid"`}},
 	{line: "search --source PACS-A --study ${STUDY} --instances-of ${SERIES}", has: []string{`"sop_instance_uid"`}},

@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -155,7 +154,7 @@ type StudyDownload struct {
 // what was written is no whole zip.
 func (c Servers) Download(ctx context.Context, server string, d StudyDownload, w io.Writer) error {
 	return c.copy(ctx, get(
-		"/servers/"+url.PathEscape(server)+"/studies/"+url.PathEscape(d.StudyInstanceUID)+"/download",
+		"/api/v1/servers/"+escape(server)+"/studies/"+escape(d.StudyInstanceUID)+"/download",
 		query(map[string]any{
 			"series": strings.Join(d.SeriesInstanceUIDs, ","), "pseudonym": d.Pseudonym, "project": d.Project,
 			"trial_protocol_id": d.TrialProtocolID, "trial_protocol_name": d.TrialProtocolName,

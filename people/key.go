@@ -189,7 +189,7 @@ func (k Key) OpenName(purpose, sealed string) (string, error) {
 
 var errNoName = errors.New("the name was not sealed by this server key for this purpose")
 
-func (k Key) ofNames() Key { return Key{secret: k.sum("adit names in addresses")} }
+func (k Key) ofNames() Key { return Key{secret: k.sum("names in addresses of bulk data")} }
 
 func (k Key) sum(text string) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, k.secret[:])

@@ -46,7 +46,7 @@ type Transfer struct {
 	OutsideWindows   bool
 	MailWhenFinished bool
 	// ArchivePassword, if not empty, has the job leave one encrypted archive in its folder instead of a tree of files.
-	ArchivePassword nodes.Secret
+	ArchivePassword nodes.Secret `json:"-"` // what is kept of a recurrence has none
 	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
 	// one's job.
 	IdempotencyKey string
