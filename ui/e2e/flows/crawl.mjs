@@ -34,6 +34,7 @@ export default async function ({ world, visit }) {
     for (const v of await violations(page)) say(first, 'light', v);
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.locator('html[data-mantine-color-scheme=dark]').waitFor();
+    await settled(page); // colours take a moment to change
     await drawn(page);
     await drawn(page); // transitions have ended
     for (const v of await violations(page, ['color-contrast'])) say(first, 'dark', v);
