@@ -221,7 +221,9 @@ func TestWADOEmpty(t *testing.T) {
 	s.addServer("PACS", "PACS", func(c *client.ServerSettings) { c.Host, c.Port = "127.0.0.1", p.Port() })
 	series := "/dicom-web/PACS/studies/" + blindStudy.StudyInstanceUID + "/series/" +
 		blindStudy.Series[0].SeriesInstanceUID
-	for _, path := range []string{series, series + "/metadata", series + "/rendered", series + "/thumbnail"} {
+	zip := "/api/v1/servers/pacs/studies/" + blindStudy.StudyInstanceUID + "/download?series=" +
+		blindStudy.Series[0].SeriesInstanceUID
+	for _, path := range []string{series, series + "/metadata", series + "/rendered", series + "/thumbnail", zip} {
 		got := s.send("GET", path, "")
 		require.Equal(t, nethttp.StatusNotFound, got.StatusCode, "%s: %s", path, got.body)
 		require.NotContains(t, got.body, "profile", path)

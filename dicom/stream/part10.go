@@ -189,6 +189,15 @@ func (o *Object) FileMeta() FileMeta {
 	}
 }
 
+// WriteFile writes the object as a file as of PS3.10 7, as it goes out.
+func (o *Object) WriteFile(w io.Writer) error {
+	_, err := w.Write(o.FileMeta().AppendTo(nil))
+	if err == nil {
+		_, err = o.WriteTo(w)
+	}
+	return err
+}
+
 // AppendTo appends preamble and file meta information, ready for the data set to follow.
 func (m FileMeta) AppendTo(b []byte) []byte {
 	b = append(b, make([]byte, preamble)...)

@@ -6,7 +6,6 @@ package download
 import (
 	"archive/zip"
 	"context"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -45,13 +44,13 @@ type Wish struct {
 // Download is a zip that somebody has asked for. It is used by one goroutine at a time, and must be closed.
 type Download struct {
 	svc        *Service
-	r          *reading.Reading
 	modalities []string
-	next       func() (*reading.Instance, error, bool)
+	next       func() (*entry, error, bool)
 	stop       func()
 
 	first  *entry            // that was opened to see whether there is one
-	study  string            // path of its folder; empty: nothing was named yet
+	root   string            // folder of all; empty: nothing was named yet
+	study  string            // path of the study's folder in it
 	folder map[string]string // of series, by UID as sent
 	names  map[string]bool   // of files
 }
@@ -81,15 +80,12 @@ func (svc *Service) Begin(ctx context.Context, user people.User, w Wish) (_ *Dow
 		}
 		series = slices.Compact(slices.Sorted(slices.Values(w.Series)))
 	}
-	d := &Download{svc: svc, r: r, folder: map[string]string{}, names: map[string]bool{}}
+	d := &Download{svc: svc, folder: map[string]string{}, names: map[string]bool{}}
 	if d.modalities, err = r.Modalities(ctx, series); err != nil {
 		return nil, err
 	}
-	d.next, d.stop = iter.Pull2(r.Instances(ctx, series...))
-	if d.first, err = d.open(); err == nil && d.first == nil {
-		err = &reading.LeftOut{Reason: "all of it"}
-	}
-	if err == nil { // nothing has gone out yet
+	d.next, d.stop = iter.Pull2(reading.Opened(r.Instances(ctx, series...), d.open))
+	if d.first, err, _ = d.next(); err == nil { // nothing has gone out yet
 		err = r.Tell(ctx, audit.ActDownload, series)
 	}
 	if err != nil {
@@ -108,41 +104,29 @@ func (d *Download) Close() {
 }
 
 // Name is that of the file: study_download_<Study Instance UID as sent>, without an ending.
-func (d *Download) Name() string { return d.first.root }
+func (d *Download) Name() string { return d.root }
 
 // entry is an instance on its way into the zip.
 type entry struct {
 	*stream.Object
 
-	root string // folder of all
 	name string
 }
 
-// open opens the next instance; nil: there is none. What the profile leaves out is passed over.
-func (d *Download) open() (*entry, error) {
-	for {
-		i, err, ok := d.next()
-		if err != nil || !ok {
-			return nil, err
-		}
-		obj, err := i.Object()
-		if _, leftOut := errors.AsType[*reading.LeftOut](err); leftOut {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		e := &entry{Object: obj}
-		e.root, e.name = d.place(sink.NamesOf(obj.Header()), obj.Header().SOPInstanceUID())
-		return e, nil
+func (d *Download) open(i *reading.Instance) (*entry, error) {
+	obj, err := i.Object()
+	if err != nil {
+		return nil, err
 	}
+	return &entry{obj, d.place(sink.NamesOf(obj.Header()), obj.Header().SOPInstanceUID())}, nil
 }
 
 // place names a file as a folder's would be, below a folder of the study. No two have the same name.
-func (d *Download) place(n sink.ObjectNames, uid string) (root, name string) {
+func (d *Download) place(n sink.ObjectNames, uid string) (name string) {
 	study, series := sink.Folders(n, d.modalities)
-	if d.study == "" {
-		d.study = path.Join("study_download_"+n.Study, study)
+	if d.root == "" {
+		d.root = "study_download_" + n.Study
+		d.study = path.Join(d.root, study)
 	}
 	if d.folder[n.Series] == "" {
 		d.folder[n.Series] = path.Join(d.study, series)
@@ -152,19 +136,19 @@ func (d *Download) place(n sink.ObjectNames, uid string) (root, name string) {
 		name = path.Join(d.folder[n.Series], n.Series, uid+".dcm")
 	}
 	d.names[name] = true
-	return "study_download_" + n.Study, name
+	return name
 }
 
 // WriteTo writes the zip: stored, with Zip64 where it needs that. After an error what was written is no zip.
 func (d *Download) WriteTo(w io.Writer) (int64, error) {
 	counted := &counter{w: w}
 	z := zip.NewWriter(counted)
-	for e := d.first; e != nil; {
+	for e, ok := d.first, true; ok; {
 		d.first = nil
 		err := d.add(z, e)
 		_ = e.Close() // gives memory back
 		if err == nil {
-			e, err = d.open()
+			e, err, ok = d.next()
 		}
 		if err != nil {
 			return counted.n, err

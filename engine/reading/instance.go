@@ -69,6 +69,33 @@ func (r *Reading) Instances(ctx context.Context, series ...string) iter.Seq2[*In
 	}
 }
 
+// Opened makes something of instances, one after the other. Those that the profile leaves out are passed over. An error
+// ends it; that there are none is one, too.
+func Opened[T any](all iter.Seq2[*Instance, error], open func(*Instance) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var got T
+		none := fmt.Errorf("an instance of it at the server: %w", refusal.ErrNotFound)
+		for i, err := range all {
+			if err == nil {
+				got, err = open(i)
+			}
+			if _, leftOut := errors.AsType[*LeftOut](err); leftOut {
+				if none != nil {
+					none = &LeftOut{Reason: "all of it"}
+				}
+				continue
+			}
+			none = nil
+			if !yield(got, err) || err != nil {
+				return
+			}
+		}
+		if none != nil {
+			yield(got, none)
+		}
+	}
+}
+
 // give gives the instances of one series. more: it was read to its end.
 func (r *Reading) give(
 	ctx context.Context, e *entry, pos *position, yield func(*Instance, error) bool,
@@ -347,56 +374,41 @@ func (i *Instance) produce() (file io.ReaderAt, size int64, release func(), err 
 		return nil, 0, nil, err
 	}
 	defer func() { _ = obj.Close() }()
-	syntax := i.TransferSyntaxUID
-	if dict.TransferSyntaxOf(syntax).Deflated { // nothing within it has a place
-		syntax = dict.ExplicitVRLittleEndian
-		if err := obj.ConvertTo(syntax); err != nil {
+	if dict.TransferSyntaxOf(i.TransferSyntaxUID).Deflated { // nothing within it has a place
+		if err := obj.ConvertTo(dict.ExplicitVRLittleEndian); err != nil {
 			return nil, 0, nil, err
 		}
 	}
-	return i.e.cache.keepOnce(obj, syntax)
+	return i.e.cache.keepOnce(obj)
 }
 
 // keepOnce writes an object into a file without a name.
-func (c *Cache) keepOnce(obj *stream.Object, syntax string) (file io.ReaderAt, size int64, release func(), err error) {
+func (c *Cache) keepOnce(obj *stream.Object) (file io.ReaderAt, size int64, release func(), err error) {
 	f, err := c.create()
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	_ = os.Remove(f.Name()) // it goes at the next start
-	w := &once{c: c, f: f}
+	k := &kept{File: f, cache: c}
 	release = func() {
 		_ = f.Close()
-		c.give(w.n)
+		c.give(k.held())
 	}
-	meta := obj.FileMeta()
-	meta.TransferSyntaxUID = syntax
-	_, err = w.Write(meta.AppendTo(nil))
-	if err == nil {
-		_, err = obj.WriteTo(w)
-	}
-	if err != nil {
+	if err := obj.WriteFile(onto{k}); err != nil {
 		release()
 		if _, unsafe := errors.AsType[*deid.UnsafeError](err); unsafe {
 			err = &Unsafe{err}
 		}
 		return nil, 0, nil, err
 	}
-	return f, w.n, release, nil
+	return f, k.held(), release, nil
 }
 
-// once writes within the room of the cache.
-type once struct {
-	c *Cache
-	f *os.File
-	n int64
-}
+// onto writes to the end of a file of the cache.
+type onto struct{ file *kept }
 
-func (o *once) Write(p []byte) (int, error) {
-	if err := o.c.take(int64(len(p))); err != nil {
-		return 0, err
-	}
-	o.n += int64(len(p))
-	n, err := o.f.Write(p)
-	return n, notKept(err)
+func (o onto) Write(p []byte) (int, error) {
+	at := o.file.held()
+	err := o.file.append(p, at, 0)
+	return int(o.file.held() - at), err
 }

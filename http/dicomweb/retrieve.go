@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"net/http"
@@ -273,80 +272,50 @@ type step[T any] struct {
 	err error
 }
 
-// opened makes something of instances, one after the other. Those that the profile leaves out are passed over. That
-// there are none is an error.
+// opened makes something of instances, one after the other, as reading.Opened does.
 func opened[T any](all iter.Seq2[*reading.Instance, error], open func(*reading.Instance) (T, error)) (
 	next func() step[T], stop func(),
 ) {
-	pull, stop := iter.Pull2(all)
-	none := fmt.Errorf("an instance of it at the server: %w", refusal.ErrNotFound)
+	pull, stop := iter.Pull2(reading.Opened(all, open))
 	return func() step[T] {
-		for {
-			i, err, ok := pull()
-			if !ok && err == nil {
-				err = none
-			}
-			if !ok || err != nil {
-				return step[T]{ok: ok, err: err}
-			}
-			got, err := open(i)
-			if _, leftOut := errors.AsType[*reading.LeftOut](err); !leftOut {
-				none = nil
-				return step[T]{got, true, err}
-			}
-			if none != nil {
-				none = &reading.LeftOut{Reason: "all of it"}
-			}
-		}
+		got, err, ok := pull()
+		return step[T]{got, ok, err}
 	}, stop
 }
 
-// prepared is an object as it is to go out.
-type prepared struct {
-	*stream.Object
-
-	syntax string // in which it goes out
-}
-
 // inForm returns what opens instances in the first of some forms that each can be brought into.
-func inForm(forms []form) func(*reading.Instance) (prepared, error) {
-	return func(i *reading.Instance) (prepared, error) {
+func inForm(forms []form) func(*reading.Instance) (*stream.Object, error) {
+	return func(i *reading.Instance) (*stream.Object, error) {
 		obj, err := i.Object()
 		if err != nil {
-			return prepared{}, err
+			return nil, err
 		}
-		syntax, err := convert(obj, i.TransferSyntaxUID, forms)
-		if err != nil {
+		if err := convert(obj, i.TransferSyntaxUID, forms); err != nil {
 			_ = obj.Close() // gives memory back
+			return nil, err
 		}
-		return prepared{obj, syntax}, err
+		return obj, nil
 	}
-}
-
-// writeTo writes it as a file as of PS3.10.
-func (o prepared) writeTo(w io.Writer) error {
-	meta := o.FileMeta()
-	meta.TransferSyntaxUID = o.syntax
-	_, err := w.Write(meta.AppendTo(nil))
-	if err == nil {
-		_, err = o.WriteTo(w)
-	}
-	return err
 }
 
 // convert brings an object into the first of the forms that it can be brought into.
-func convert(obj *stream.Object, stored string, forms []form) (syntax string, err error) {
+func convert(obj *stream.Object, stored string, forms []form) error {
 	for _, f := range forms {
 		if f.syntax == "" || f.syntax == stored {
-			return stored, nil
+			return nil
 		}
 		if stream.CanConvert(stored, f.syntax) {
-			return f.syntax, obj.ConvertTo(f.syntax)
+			return obj.ConvertTo(f.syntax)
 		}
 	}
-	return "", problem.New(http.StatusNotAcceptable,
+	return problem.New(http.StatusNotAcceptable,
 		"An instance is stored as "+dict.TransferSyntaxOf(stored).Name+", and ADIT does not convert that into what is asked "+
 			"for; accept transfer-syntax=*.")
+}
+
+// typeOf is the media type of an object as it goes out.
+func typeOf(obj *stream.Object) string {
+	return objectType + "; transfer-syntax=" + obj.FileMeta().TransferSyntaxUID
 }
 
 // parts writes a message of many objects.
@@ -384,9 +353,9 @@ func (p proxy) single(out *answering, all iter.Seq2[*reading.Instance, error], f
 	if err := out.told(); err != nil {
 		return err
 	}
-	out.w.Header().Set("Content-Type", objectType+"; transfer-syntax="+s.got.syntax)
+	out.w.Header().Set("Content-Type", typeOf(s.got))
 	out.begin()
-	return out.failed(s.got.writeTo(out))
+	return out.failed(s.got.WriteFile(out))
 }
 
 // answering is an answer that is streamed.
@@ -476,18 +445,15 @@ func (a *answering) live() {
 }
 
 // part writes an object.
-func (a *answering) part(o prepared) error {
+func (a *answering) part(obj *stream.Object) error {
 	a.begin()
 	if !a.waiting {
-		err := a.message.Begin(
-			multipart.Field{Name: "Content-Type", Value: objectType + "; transfer-syntax=" + o.syntax},
-		)
-		if err != nil {
+		if err := a.message.Begin(multipart.Field{Name: "Content-Type", Value: typeOf(obj)}); err != nil {
 			return err
 		}
 	}
 	a.waiting = false
-	return o.writeTo(a.message)
+	return obj.WriteFile(a.message)
 }
 
 // end ends the message.
