@@ -31,6 +31,3 @@ func (r *Reading) sealedFor() string {
 		"value %d %q %d %q %q %q", r.node.ID, w.Study, r.job.ProjectID, w.Pseudonym, w.TrialProtocolID, w.TrialProtocolName,
 	)
 }
-
-// Pseudonymizes reports whether what goes out has other UIDs than the server.
-func (r *Reading) Pseudonymizes() bool { return r.pseudonymizes() }

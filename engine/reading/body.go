@@ -33,7 +33,7 @@ type kept struct {
 
 	mu      sync.Mutex
 	size    int64
-	removed bool // its bytes are not counted any more
+	removed bool // nothing is written to it any more
 }
 
 func (k *kept) append(p []byte, off, _ int64) error {

@@ -108,7 +108,7 @@ func (c *Cache) pass(key seriesKey, counted int, fetch func(context.Context, *en
 func newEntry(c *Cache, key seriesKey, counted int, b body) *entry {
 	return &entry{
 		cache: c, key: key, body: b, readers: 1, since: time.Now(), used: time.Now(), seen: time.Now(),
-		wanted: counted, byUID: map[string]int{}, changed: make(chan struct{}), at: map[*position]struct{}{},
+		counted: counted, byUID: map[string]int{}, changed: make(chan struct{}), at: map[*position]struct{}{},
 	}
 }
 
@@ -217,13 +217,12 @@ type entry struct {
 	cancel context.CancelCauseFunc
 
 	passing bool // it is for one reader, and in no cache
-	wanted  int  // instances that its server counts; -1: it doesn't
 
 	mu      sync.Mutex
 	items   []item // in the order in which they came
 	byUID   map[string]int
 	size    int64 // bytes of the file
-	counted int   // instances, when it was fetched; -1: the server doesn't say
+	counted int   // instances, as far as the server said so; -1: it doesn't
 	ended   bool
 	err     error // with which the fetch ended
 	removed bool
@@ -387,11 +386,18 @@ func (e *entry) ends(err error) bool {
 	return e.readers == 0 && (e.removed || e.passing)
 }
 
-// counts takes down how many instances the server counts.
+// counts takes down that there are at least so many instances.
 func (e *entry) counts(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counted = n
+	e.counted = max(e.counted, n)
+}
+
+// expected returns how many there are at least; -1: nobody says so.
+func (e *entry) expected() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.counted
 }
 
 // countedLess reports whether it is there as a whole, and was counted when there were fewer.

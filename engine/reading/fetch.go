@@ -88,7 +88,7 @@ func (svc *Service) fetch(ctx context.Context, node nodes.DICOMNode, e *entry) e
 			return fmt.Errorf("series %s at DICOM Server %s: %w", e.key.series, node.Name, refusal.ErrNotFound)
 		}
 		series := *study.series[i] // what is listed of it belongs to this fetch
-		e.counts(max(series.Counted, e.wanted))
+		e.counts(series.Counted)
 		f := &fetching{
 			svc: svc, e: e, from: s, series: &series, stop: make(chan struct{}), archived: study.archived(),
 			inv: &source.Inventory{

@@ -240,7 +240,7 @@ func (r *Reading) Middle(ctx context.Context, series string) (uid string, err er
 
 // excludes reports whether a pseudonym leaves an instance out, by its modality, as far as that is known, or SOP class.
 func (r *Reading) excludes(modality, class string) bool {
-	return r.pseudonymizes() && r.svc.Config.Excludes(modality, class)
+	return r.Pseudonymizes() && r.svc.Config.Excludes(modality, class)
 }
 
 // LeftOut says that an instance is not given under a pseudonym, because a rule of the profile says so.
@@ -312,7 +312,7 @@ func (r *Reading) begin(ctx context.Context) (err error) {
 	}
 	r.session, r.tie, err = r.svc.projects.Later(ctx, r.job, projects.Study{
 		Source: r.node.Server, SourceName: r.node.Name, UID: r.wish.Study, PatientID: study.patientID,
-		Answer: study.answer, Pseudonym: r.wish.Pseudonym, Pseudonymize: r.pseudonymizes(),
+		Answer: study.answer, Pseudonym: r.wish.Pseudonym, Pseudonymize: r.Pseudonymizes(),
 	})
 	r.opened = err == nil
 	return noPseudonym(err)

@@ -161,7 +161,7 @@ func (svc *Service) copyFrom(ctx context.Context, store uuid.UUID, e *entry) (bo
 	if store == svc.cache.id {
 		return false, nil // it was dropped, and the row not yet
 	}
-	from, err := svc.Others.Open(ctx, store, e.key.fileName(e.wanted))
+	from, err := svc.Others.Open(ctx, store, e.key.fileName(e.expected()))
 	if err != nil {
 		return false, nil // it is fetched from the server then
 	}
@@ -176,7 +176,7 @@ func (svc *Service) copyFrom(ctx context.Context, store uuid.UUID, e *entry) (bo
 		}
 		n := int64(binary.BigEndian.Uint64(length[:]))
 		if n == 0 {
-			e.counts(max(e.wanted, e.arrived()))
+			e.counts(e.arrived())
 			return true, nil
 		}
 		one := io.LimitReader(in, n)

@@ -28,10 +28,12 @@ type moving struct {
 // byMove has the series sent by C-MOVE, and what is missing then, as long as something comes. The server opens an
 // association of its own for that, which takes a slot, too.
 func (f *fetching) byMove(ctx context.Context) (whole bool, err error) {
-	if f.from.back == nil {
-		if f.from.back, err = f.svc.Door.Interactive(ctx, f.from.Peer); err != nil {
+	if len(f.from.slots) == 1 {
+		back, err := f.svc.Door.Interactive(ctx, f.from.Peer)
+		if err != nil {
 			return false, err
 		}
+		f.from.slots = append(f.from.slots, back)
 	}
 	expected := evidence.NewInstances(f.inv.Study, []string{f.series.UID})
 	expected.List(f.inv)

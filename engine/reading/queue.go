@@ -35,7 +35,7 @@ type errand struct {
 // connection is what a worker asks a server over.
 type connection struct {
 	*source.Server
-	back *door.Slot // of the association over which the server sends by C-MOVE; nil: it was not needed yet
+	slots []*door.Slot // the second one is that of the association over which the server sends by C-MOVE
 }
 
 const (
@@ -90,10 +90,7 @@ func (svc *Service) hireMore(ctx context.Context, node nodes.DICOMNode, q *queue
 	}
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
-	each := 1
-	if svc.movesFirst(node) {
-		each = 2
-	}
+	each := svc.slotsFor(node)
 	if len(q.waiting) == 0 || q.workers == 0 || q.workers >= min(mostWorkers, (int(room.Cap)-1)/each) ||
 		int(room.Free) <= each {
 		return
@@ -102,30 +99,28 @@ func (svc *Service) hireMore(ctx context.Context, node nodes.DICOMNode, q *queue
 	go svc.work(node, q) //nolint:contextcheck,gosec // as above
 }
 
-// work does what waits for a server until nothing does.
+// work does what waits for a server until nothing does. Over all members, one slot is left to searches, where the cap
+// has as many.
 func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 	ctx := context.Background()
 	peer := svc.nodes.Peer(node)
-	slot, back, err := svc.slots(ctx, node, peer)
+	slots, err := svc.Door.InteractiveButOne(ctx, peer, svc.slotsFor(node))
 	for isBusy(err) && svc.patient(q) {
-		slot, back, err = svc.slots(ctx, node, peer)
+		slots, err = svc.Door.InteractiveButOne(ctx, peer, svc.slotsFor(node))
 	}
 	if err != nil {
 		svc.resign(q, err)
 		return
 	}
 	s := &connection{&source.Server{
-		Node: node, Peer: peer, Slot: slot, Foresight: svc.foreseen, Pair: source.Pair{Source: node.ID},
+		Node: node, Peer: peer, Slot: slots[0], Foresight: svc.foreseen, Pair: source.Pair{Source: node.ID},
 		WebFirst: nodes.MethodsOf(node.Server)[0] == nodes.MethodWADO,
-	}, back}
+	}, slots}
 	defer func() {
 		parting, cancel := context.WithTimeout(ctx, farewell)
 		defer cancel()
 		s.Release(parting)
-		for _, slot := range []*door.Slot{slot, s.back} {
-			if slot == nil {
-				continue
-			}
+		for _, slot := range s.slots {
 			if err := slot.Close(ctx); err != nil {
 				svc.Log.WarnContext(
 					ctx, "a slot can't be given back now; it ends with this process", "server", node.Name, "err", err,
@@ -144,23 +139,6 @@ func (svc *Service) work(node nodes.DICOMNode, q *queue) {
 		}
 		e.done <- err
 	}
-}
-
-// slots takes what a worker needs: two slots where it fetches by C-MOVE. Over all members, one is left to searches,
-// where the cap has as many.
-func (svc *Service) slots(ctx context.Context, node nodes.DICOMNode, peer door.Peer) (out, back *door.Slot, err error) {
-	n := 1
-	if svc.movesFirst(node) {
-		n = 2
-	}
-	slots, err := svc.Door.InteractiveButOne(ctx, peer, n)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case n == 1:
-		return slots[0], nil, nil
-	}
-	return slots[0], slots[1], nil
 }
 
 // patient reports whether somebody still waits who has not waited for long. Who has is told that the server is busy.
@@ -204,9 +182,12 @@ func (svc *Service) methods(node nodes.DICOMNode) []string {
 	return methods
 }
 
-func (svc *Service) movesFirst(node nodes.DICOMNode) bool {
-	methods := svc.methods(node)
-	return len(methods) > 0 && methods[0] == nodes.MethodMove
+// slotsFor is how many slots a worker takes: two where it fetches by C-MOVE.
+func (svc *Service) slotsFor(node nodes.DICOMNode) int {
+	if methods := svc.methods(node); len(methods) > 0 && methods[0] == nodes.MethodMove {
+		return 2
+	}
+	return 1
 }
 
 // run does one thing.

@@ -217,8 +217,8 @@ func (r *Reading) pin(ctx context.Context) error {
 	return err
 }
 
-// pseudonymizes reports whether instances lose their patient.
-func (r *Reading) pseudonymizes() bool { return r.wish.Pseudonym != "" }
+// Pseudonymizes reports whether instances lose their patient, and get other UIDs than the server has.
+func (r *Reading) Pseudonymizes() bool { return r.wish.Pseudonym != "" }
 
 // disclosure is what the audit log tells once, however many requests it takes: a viewer makes thousands, over many
 // connections at once.
@@ -293,7 +293,7 @@ func (r *Reading) claim(by audit.Actor, series []string) (own claimed, others []
 	for _, uid := range series {
 		d := disclosure{
 			user: by.UserID, via: by.Via, machine: machine, server: r.node.ID, study: r.wish.Study, series: uid,
-			profile: r.job.ProfileSha256, pseudonymized: r.pseudonymizes(),
+			profile: r.job.ProfileSha256, pseudonymized: r.Pseudonymizes(),
 		}
 		switch t := svc.told[d]; {
 		case t == nil, now.Sub(t.since) >= toldAgain:
@@ -322,6 +322,6 @@ func (r *Reading) Tell(ctx context.Context, act string, series []string) error {
 	return audit.Record(ctx, r.svc.Q, audit.Entry{
 		Action: act, Object: "server " + r.node.Name, Source: r.node.Name, PatientID: study.patientID,
 		StudyUID: r.wish.Study, Profile: r.job.ProfileName, ProfileSHA256: r.job.ProfileSha256,
-		Detail: map[string]any{"series": series, "pseudonymized": r.pseudonymizes()},
+		Detail: map[string]any{"series": series, "pseudonymized": r.Pseudonymizes()},
 	})
 }

@@ -196,12 +196,12 @@ func (r *Reading) Modalities(ctx context.Context, series []string) ([]string, er
 
 // leavesOut reports whether a series is of a modality that no pseudonym goes with.
 func (r *Reading) leavesOut(s *source.SeriesInventory) bool {
-	return r.pseudonymizes() && slices.Contains(r.svc.Config.ExcludedModalities, s.Modality())
+	return r.excludes(s.Modality(), "")
 }
 
 func (r *Reading) nothing(of string) error {
 	why := ""
-	if r.pseudonymizes() {
+	if r.Pseudonymizes() {
 		why = fmt.Sprintf(
 			"; series of modality %s are left out under a pseudonym", strings.Join(r.svc.Config.ExcludedModalities, ", "),
 		)
