@@ -123,7 +123,7 @@ func (d *Download) open(i *reading.Instance) (*entry, error) {
 
 // place names a file as a folder's would be, below a folder of the study. No two have the same name.
 func (d *Download) place(n sink.ObjectNames, uid string) (name string) {
-	study, series := sink.Folders(n, d.modalities)
+	study, series := sink.Folders(n, d.modalities, false)
 	if d.root == "" {
 		d.root = "study_download_" + n.Study
 		d.study = path.Join(d.root, study)

@@ -38,7 +38,7 @@ var errMarker = errors.New("its marker file " + MarkerName + " was not written b
 // readMarker returns the id in the marker file of a folder; fs.ErrNotExist: there is none.
 func readMarker(root *os.Root) (uuid.UUID, error) {
 	f, err := OpenRegular(root, MarkerName)
-	if errors.Is(err, errNotRegular) {
+	if errors.Is(err, ErrNotRegular) {
 		return uuid.Nil, errMarker
 	}
 	if err != nil {
@@ -57,25 +57,34 @@ func readMarker(root *os.Root) (uuid.UUID, error) {
 	return id, nil
 }
 
-// errNotRegular says that there is a link, a pipe or a device where a file belongs.
-var errNotRegular = errors.New("it is not a regular file")
+// ErrNotRegular says that there is a link, a pipe or a device where a file belongs.
+var ErrNotRegular = errors.New("it is not a regular file")
 
 // OpenRegular opens a file for reading that must be one, whatever was put in its place a moment ago: a pipe would keep
 // the one who opens it.
 func OpenRegular(root *os.Root, name string) (*os.File, error) {
+	return openRegular(root, name, os.O_RDONLY)
+}
+
+// OpenToWrite opens such a file for reading and writing.
+func OpenToWrite(root *os.Root, name string) (*os.File, error) {
+	return openRegular(root, name, os.O_RDWR)
+}
+
+func openRegular(root *os.Root, name string, how int) (*os.File, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errNotRegular
+		return nil, ErrNotRegular
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := root.OpenFile(name, how|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
-		return nil, errors.Join(errNotRegular, err, f.Close())
+		return nil, errors.Join(ErrNotRegular, err, f.Close())
 	}
 	return f, nil
 }

@@ -19,10 +19,10 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/files"
 	"github.com/adit-go/adit/internal/zipaes"
 )
@@ -147,7 +147,7 @@ func (s *Archive) list(root *os.Root, isPart bool, part fs.FileInfo) (*zipaes.Li
 		if err != nil {
 			return nil, err
 		}
-		index, err := openArchived(root, base+ArchiveIndex)
+		index, err := nodes.OpenToWrite(root, base+ArchiveIndex)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil //nolint:nilnil // there is none
 		}
@@ -164,7 +164,7 @@ func (s *Archive) list(root *os.Root, isPart bool, part fs.FileInfo) (*zipaes.Li
 		}
 		return list, nil
 	}
-	f, err := openArchived(root, base+archiveName)
+	f, err := nodes.OpenToWrite(root, base+archiveName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // there is none
 	}
@@ -193,21 +193,6 @@ func finished(f *os.File) (*zipaes.List, error) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	return list, err
-}
-
-// errIrregular says that a link, a pipe or a device has the name of an archive.
-var errIrregular = errors.New("it is not a regular file")
-
-// openArchived opens a file that must be one, for reading and writing.
-func openArchived(root *os.Root, name string) (*os.File, error) {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errIrregular
-	}
-	return root.OpenFile(name, os.O_RDWR, 0)
 }
 
 func (s *Archive) password() ([]byte, error) {
@@ -258,10 +243,7 @@ func (s *Archive) Put(ctx context.Context, _ int, o *Outgoing) (dimse.Status, er
 	if err := s.another(w, in, name, o); err != nil {
 		return 0, err
 	}
-	meta := stream.FileMeta{
-		MediaStorageSOPClassUID: o.Class, MediaStorageSOPInstanceUID: o.UID, TransferSyntaxUID: o.Syntax,
-	}
-	r, at := io.MultiReader(bytes.NewReader(meta.AppendTo(nil)), o.Open()), s.now()
+	r, at := io.MultiReader(bytes.NewReader(o.fileMeta()), o.Open()), s.now()
 	var e zipaes.Entry
 	if s.plain {
 		e, err = w.PutWithin(ctx, in, name, at, r)
@@ -437,10 +419,10 @@ func (s *Archive) open(ctx context.Context, begins bool) error {
 // find opens what there is of the archive, or an empty file if it is to be begun. reopens: it is finished.
 func (s *Archive) find(root *os.Root, begins bool) (reopens bool, err error) {
 	base := s.folder.job.FolderName
-	if s.part, err = openArchived(root, base+ArchivePart); !errors.Is(err, fs.ErrNotExist) {
+	if s.part, err = nodes.OpenToWrite(root, base+ArchivePart); !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if s.part, err = openArchived(root, base+archiveName); err == nil {
+	if s.part, err = nodes.OpenToWrite(root, base+archiveName); err == nil {
 		list, err := finished(s.part)
 		if err != nil || list != nil && list.Label == s.label {
 			return true, err
@@ -458,7 +440,7 @@ func (s *Archive) find(root *os.Root, begins bool) (reopens bool, err error) {
 
 // checkName refuses to write where somebody else's file has the name of the archive.
 func (s *Archive) checkName(root *os.Root) error {
-	f, err := openArchived(root, s.folder.job.FolderName+archiveName)
+	f, err := nodes.OpenToWrite(root, s.folder.job.FolderName+archiveName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -467,7 +449,7 @@ func (s *Archive) checkName(root *os.Root) error {
 		defer func() { _ = f.Close() }() // it was only read
 		list, err = finished(f)
 	}
-	if err != nil && !errors.Is(err, errIrregular) {
+	if err != nil && !errors.Is(err, nodes.ErrNotRegular) {
 		return s.folder.failed("the archive can't be read", err)
 	}
 	if list == nil || !strings.HasPrefix(list.Label, labelOf(s.folder.job)) {

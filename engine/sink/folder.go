@@ -154,6 +154,13 @@ func (o *Outgoing) checkUIDs() error {
 	return nil
 }
 
+// fileMeta is what stands before the data set in a file.
+func (o *Outgoing) fileMeta() []byte {
+	return stream.FileMeta{
+		MediaStorageSOPClassUID: o.Class, MediaStorageSOPInstanceUID: o.UID, TransferSyntaxUID: o.Syntax,
+	}.AppendTo(nil)
+}
+
 // place returns a file that is whole its name, in the place of an earlier one of the same instance, and returns how
 // long that was. An instance of another instance stays where it is.
 func (s *Folder) place(part, name string, o *Outgoing) (replaced int64, err error) {
@@ -225,12 +232,14 @@ func (s *Folder) pathOf(ctx context.Context, n ObjectNames) (string, error) {
 
 // folders returns the path of a study's folder, and the name of a series' folder in it.
 func (s *Folder) folders(n ObjectNames) (study, series string) {
-	patient := patientFolder(n.PatientID, s.foldsCase)
 	if s.job.Kind == jobs.MassTransfer {
-		return path.Join(s.job.FolderName, partitionFolder(n, s.days, s.job.Pseudonymize), patient, massStudyFolder(n)),
-			massSeriesFolder(n)
+		return path.Join(
+			s.job.FolderName, partitionFolder(n, s.days, s.job.Pseudonymize), patientFolder(n.PatientID, s.foldsCase),
+			massStudyFolder(n),
+		), massSeriesFolder(n)
 	}
-	return path.Join(s.job.FolderName, patient, studyFolder(n, s.modalities)), seriesFolder(n)
+	study, series = Folders(n, s.modalities, s.foldsCase)
+	return path.Join(s.job.FolderName, study), series
 }
 
 // nameSeries waits for a database that is away, as the ledger does.
@@ -337,10 +346,7 @@ func (s *Folder) write(ctx context.Context, name string, o *Outgoing) (size int6
 		}
 	}()
 	w := bufio.NewWriterSize(within, writeBuffer)
-	meta := stream.FileMeta{
-		MediaStorageSOPClassUID: o.Class, MediaStorageSOPInstanceUID: o.UID, TransferSyntaxUID: o.Syntax,
-	}
-	if _, err := w.Write(meta.AppendTo(nil)); err != nil {
+	if _, err := w.Write(o.fileMeta()); err != nil {
 		return 0, err
 	}
 	if _, err := io.Copy(w, o.Open()); err != nil {

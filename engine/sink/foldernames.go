@@ -32,9 +32,9 @@ func NamesOf(h *stream.Header) ObjectNames {
 }
 
 // Folders returns the path of a study's folder, below that of its patient, and the name of a series' folder in it.
-// modalities: of the study.
-func Folders(n ObjectNames, modalities []string) (study, series string) {
-	return path.Join(patientFolder(n.PatientID, false), studyFolder(n, modalities)), seriesFolder(n)
+// modalities: of the study. foldsCase: names that differ in case alone would be the same.
+func Folders(n ObjectNames, modalities []string, foldsCase bool) (study, series string) {
+	return path.Join(patientFolder(n.PatientID, foldsCase), studyFolder(n, modalities)), seriesFolder(n)
 }
 
 // jobFolder names a job's folder: adit_<kind>_<job id>_<created YYYYMMDD>_<username>.

@@ -226,7 +226,6 @@ func (w *Writer) apply(batches []batch) {
 type List struct {
 	Label   string
 	End     int64 // how long its file is at least
-	Writing string
 	entries map[key]int64
 }
 
@@ -238,7 +237,7 @@ func ReadList(list File, password []byte) (*List, error) {
 	}
 	w := newWriter(nil, of, password, About{})
 	w.apply(batches)
-	l := &List{Label: of.label, End: w.whole(), Writing: w.Writing()}
+	l := &List{Label: of.label, End: w.whole()}
 	l.take(entriesOf(w.entries))
 	return l, nil
 }

@@ -252,8 +252,8 @@ func fill(r io.Reader, b []byte) (n int, whole bool, err error) {
 	return n, false, nil
 }
 
-// add writes an entry that is whole.
-func (w *Writer) add(ctx context.Context, e *Entry, b []byte) error {
+// atEnd has an entry written at the end, by who has the turn then.
+func (w *Writer) atEnd(ctx context.Context, e *Entry, write func() error) error {
 	if err := w.take(ctx); err != nil {
 		return err
 	}
@@ -265,46 +265,40 @@ func (w *Writer) add(ctx context.Context, e *Entry, b []byte) error {
 		return err
 	}
 	e.Offset = w.end
-	if _, err := w.file.WriteAt(b, e.Offset); err != nil {
+	if err := write(); err != nil {
 		return err
 	}
 	w.done(e)
 	return nil
 }
 
+// add writes an entry that is whole.
+func (w *Writer) add(ctx context.Context, e *Entry, b []byte) error {
+	return w.atEnd(ctx, e, func() error {
+		_, err := w.file.WriteAt(b, e.Offset)
+		return err
+	})
+}
+
 // stream writes an entry while it comes, of which the beginning is encrypted.
 func (w *Writer) stream(ctx context.Context, e *Entry, c *crypt, b []byte, r io.Reader) error {
-	if err := w.take(ctx); err != nil {
-		return err
-	}
-	defer w.give()
-	if err := w.reserve(e); err != nil {
-		return err
-	}
-	if err := w.closeInner(); err != nil {
-		return err
-	}
-	e.Offset = w.end
-	for whole := false; ; {
-		if _, err := w.file.WriteAt(b, e.content()+e.Size); err != nil {
-			return err
+	return w.atEnd(ctx, e, func() error {
+		for whole := false; ; {
+			if _, err := w.file.WriteAt(b, e.content()+e.Size); err != nil {
+				return err
+			}
+			if e.Size += int64(len(b)); whole {
+				return w.seal(e, c)
+			}
+			n, last, err := fill(r, b[:buffer])
+			if err != nil {
+				return err
+			}
+			b, whole = b[:n], last
+			c.xor(b, e.Size)
+			c.mac.Write(b)
 		}
-		if e.Size += int64(len(b)); whole {
-			break
-		}
-		n, last, err := fill(r, b[:buffer])
-		if err != nil {
-			return err
-		}
-		b, whole = b[:n], last
-		c.xor(b, e.Size)
-		c.mac.Write(b)
-	}
-	if err := w.seal(e, c); err != nil {
-		return err
-	}
-	w.done(e)
-	return nil
+	})
 }
 
 // seal writes what stands around the content of an entry.
